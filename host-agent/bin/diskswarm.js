@@ -35,25 +35,26 @@ function findInstalledNode() {
 }
 
 /** Ends with exit code 1 and says why: as a document on stdout when --json asks for it, in words otherwise. */
-function refuse(code, message) {
+function refuse(message) {
+  const code = 'EXTERNAL_TOOL_FAILED';
   if (process.argv.includes('--json')) console.log(JSON.stringify({ error: { code, message, data: {} } }));
   console.error(`diskswarm: ${message}`);
   process.exit(1);
 }
 
 if (!existsSync(cli)) {
-  refuse('NOT_BUILT', 'not built yet: run `npx --yes pnpm@12.21.0 build` in the repository first');
+  refuse('not built yet: run `npx --yes pnpm@12.21.0 build` in the repository first');
 }
 if (isNewEnough()) {
   await import('../dist/cli.js');
 } else {
   const node = findInstalledNode();
   if (node === undefined) {
-    refuse('NODE_TOO_OLD', `needs Node ${NEEDED.join('.')} or newer, this is ${process.versions.node}`);
+    refuse(`needs Node ${NEEDED.join('.')} or newer, this is ${process.versions.node}`);
   }
   const child = spawn(node, [cli, ...process.argv.slice(2)], { stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-  child.on('error', (error) => refuse('NODE_NOT_STARTED', error.message));
+  child.on('error', (error) => refuse(error.message));
   child.on('exit', (code, signal) => {
     if (signal === null) process.exit(code ?? 1);
     process.removeAllListeners(signal);
