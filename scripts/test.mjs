@@ -8,7 +8,7 @@
  * stdout is "N passed, N failed" over all suites, lint and types counting as one test each. Exit code 1 when anything
  * failed.
  */
-import { run, say } from './process.mjs';
+import { pnpm, run, say } from './process.mjs';
 import { setUp } from './setup.mjs';
 import { findSuites, runSuites } from './suites.mjs';
 
@@ -41,7 +41,8 @@ try {
 if (chosen.length === 0) {
   const steps = [
     ['lint', 'biome', ['ci', '.']],
-    ['types', 'turbo', ['run', 'check', '--concurrency=2', '--output-logs=errors-only']],
+    // turbo looks for pnpm in PATH, where npx puts it
+    ['types', 'npx', [...pnpm, 'exec', 'turbo', 'run', 'check', '--concurrency=2', '--output-logs=errors-only']],
   ];
   for (const [name, command, args] of steps) {
     const code = await run(command, args);
