@@ -1,0 +1,4 @@
+/** The real Clock, Random and Storage; only composition roots, tests and benches import these. */
+export * from './clock.ts';
+export * from './random.ts';
+export * from './storage.ts';
