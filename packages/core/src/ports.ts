@@ -43,8 +43,11 @@ export interface PiecePosition {
 
 /** Anything a chunk can come from when it is not here. */
 export interface ChunkSource {
-  /** Resolves with verified bytes; waits as long as it must unless `signal` fires (ABORTED). */
-  get(id: ChunkId, position: PiecePosition, priority: Priority, options: { signal: AbortSignal }): Promise<Uint8Array>;
+  /**
+   * Resolves with verified bytes; waits as long as it must unless `signal` fires (ABORTED).
+   * `id` is a promise when the page that names it is fetched in the same round trip.
+   */
+  get(id: ChunkId | Promise<ChunkId>, position: PiecePosition, priority: Priority, options: { signal: AbortSignal }): Promise<Uint8Array>;
 }
 
 /** A run of bytes with the same state, as block status reports it. */
