@@ -17,3 +17,4 @@ export * from './random.ts';
 export * from './record.ts';
 export * from './storage.ts';
 export * from './transport.ts';
+export * from './varint.ts';
