@@ -1,0 +1,156 @@
+/**
+ * What the CLI can ask a running agent: the methods of the control socket with their parameters and results.
+ *
+ * Results are what `--json` prints (fields are only ever added). Signed records travel as lower-case hex: the CLI makes them
+ * with the owner's key, which the agent never sees. Byte counts and counts are integers, times ISO 8601, ids hex.
+ */
+
+/** Owner-signed records that make a disk on this host. */
+export interface NewDiskRecords {
+  readonly genesis: string;
+  /** Roster with the wrapped swarm secret of every member. */
+  readonly rosterBundle: string;
+  /** First epoch record: grants epoch 1 to this host. */
+  readonly grant: string;
+}
+
+/** What the owner's key holder needs to change a disk's roster or to fork it. */
+export interface OwnerView {
+  readonly diskId: string;
+  readonly genesis: string;
+  readonly rosterBundle: string;
+  readonly epochRecords: readonly string[];
+  readonly headGeneration: string | null;
+  readonly epoch: number;
+  readonly sequence: number;
+  /** The swarm secret, to wrap for a new member; only ever on the control socket (0600). */
+  readonly swarmSecret: string;
+  readonly trackers: readonly string[];
+  readonly addresses: readonly string[];
+}
+
+export type Role = 'reader' | 'writer' | 'keeper';
+
+export interface DiskInfo {
+  readonly diskId: string;
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly chunkSizeBytes: number;
+  readonly sequence: number;
+  readonly epoch: number;
+  readonly ownerHostId: string;
+  readonly role: Role;
+  readonly root: string;
+  readonly piecesTotal: number;
+  readonly piecesZero: number;
+  readonly piecesPresent: number;
+  readonly overlayDirtyBytes: number;
+  /** null when not attached. */
+  readonly attached: AttachmentInfo | null;
+  readonly safeToSwitchOff: boolean;
+  /** Why it is not safe, in plain words; empty when it is. */
+  readonly safeReasons: readonly string[];
+  readonly forkName: string | null;
+}
+
+export interface AttachmentInfo {
+  readonly uri: string;
+  readonly socket: string;
+  readonly exportName: string;
+  readonly state: 'read-only' | 'incoming' | 'writable' | 'held' | 'fenced';
+  readonly readOnly: boolean;
+  readonly clients: number;
+}
+
+export interface HistoryEntry {
+  readonly generationId: string;
+  readonly sequence: number;
+  readonly epoch: number;
+  readonly root: string;
+  readonly sizeBytes: number;
+  readonly hostId: string;
+  readonly time: string;
+  readonly kept: boolean;
+}
+
+export interface Percentiles {
+  readonly p50: number;
+  readonly p90: number;
+  readonly p99: number;
+  readonly max: number;
+}
+
+export interface FaultStatus {
+  readonly count: number;
+  readonly latencyUs: Percentiles & {
+    readonly queue: Percentiles;
+    readonly network: Percentiles;
+    readonly verify: Percentiles;
+    readonly store: Percentiles;
+  };
+}
+
+export interface PeerStatus {
+  readonly hostId: string;
+  readonly address: string;
+  readonly lanes: number;
+  readonly rates: { readonly receiveBytesPerSecond: number; readonly sendBytesPerSecond: number };
+  readonly piecesClaimed: number;
+}
+
+export interface DiskStatus extends DiskInfo {
+  readonly faults: FaultStatus;
+  readonly bytesBySource: Readonly<Record<string, number>>;
+  readonly faultBytes: number;
+  readonly backgroundBytes: number;
+  readonly peers: readonly PeerStatus[];
+}
+
+export interface AgentStatus {
+  readonly hostId: string;
+  readonly listen: string;
+  readonly trackers: readonly { readonly url: string; readonly ok: boolean; readonly message: string }[];
+  readonly disks: readonly DiskStatus[];
+}
+
+export interface Progress {
+  readonly event: 'progress';
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+  readonly bytesPerSecond: number;
+  /** Estimate; null while unknown. */
+  readonly secondsLeft: number | null;
+}
+
+/** method → [parameters, result, events before the result]. */
+export interface ControlMethods {
+  'host.id': [Record<string, never>, { hostId: string }, never];
+  'disk.import': [{ path: string; name: string; chunkSizeBytes: number; format: 'raw' | 'qcow2' | 'nbd'; records: NewDiskRecords }, DiskInfo & { importedBytes: number; newBytes: number }, Progress];
+  'disk.ownerView': [{ name: string }, OwnerView, never];
+  'disk.applyRoster': [{ name: string; rosterBundle: string }, { sequence: number }, never];
+  'disk.join': [{ invitation: string; name: string | null }, DiskInfo, never];
+  'disk.ls': [Record<string, never>, { disks: DiskInfo[] }, never];
+  'disk.info': [{ name: string }, DiskInfo, never];
+  'disk.history': [{ name: string }, { generations: HistoryEntry[] }, never];
+  'disk.rm': [{ name: string; force: boolean }, { name: string; removed: true }, never];
+  'disk.attach': [{ name: string; readOnly: boolean; socket: string | null }, AttachmentInfo, never];
+  'disk.detach': [{ name: string }, { name: string; detached: true }, never];
+  'disk.seal': [{ name: string }, { generationId: string; sequence: number; epoch: number; root: string; changedPieces: number }, Progress];
+  'disk.handover': [{ name: string; to: string }, { epoch: number; ownerHostId: string; sequence: number }, { event: 'phase'; phase: string }];
+  'disk.take': [{ name: string }, { epoch: number; ownerHostId: string; sequence: number }, { event: 'phase'; phase: string }];
+  /** `record` is the owner-signed force record. */
+  'disk.takeForce': [{ name: string; record: string }, { epoch: number; ownerHostId: string; sequence: number; forkName: string }, never];
+  'disk.pull': [{ name: string }, DiskInfo, Progress];
+  'disk.wait': [{ name: string; sequence?: number; complete?: boolean; safe?: boolean; timeoutSeconds: number | null }, DiskInfo, never];
+  'disk.export': [{ name: string; sequence: number | null; path: string; format: 'raw' | 'qcow2' }, { path: string; sequence: number; sizeBytes: number }, Progress];
+  'peer.ls': [Record<string, never>, { peers: (PeerStatus & { disks: string[]; banned: boolean })[] }, never];
+  'peer.unban': [{ hostId: string }, { hostId: string; unbanned: boolean }, never];
+  status: [Record<string, never>, AgentStatus, never];
+  'store.stats': [Record<string, never>, { chunks: number; bytes: number; packs: number; packBytes: number; deadBytes: number }, never];
+  'store.verify': [Record<string, never>, { chunks: number; bytes: number; corrupt: string[] }, Progress];
+}
+
+export type ControlMethod = keyof ControlMethods;
+export type ControlParams<M extends ControlMethod> = ControlMethods[M][0];
+export type ControlResult<M extends ControlMethod> = ControlMethods[M][1];
+export type ControlEvent<M extends ControlMethod> = ControlMethods[M][2];
