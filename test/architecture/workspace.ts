@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 export const repositoryRoot = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Layer of each workspace by its folder's name. Imports point to a lower number, never across or up. */
-export const LAYERS: Readonly<Record<string, number>> = {
+const LAYERS: Readonly<Record<string, number>> = {
   core: 0,
   chunk: 1,
   manifest: 1,
