@@ -13,7 +13,6 @@ const DEMO = {
   'qemu-system-x86': 'qemu-system-x86_64',
   'qemu-utils': 'qemu-nbd',
   'busybox-static': 'busybox',
-  cpio: 'cpio',
   e2fsprogs: 'mke2fs',
   iproute2: 'ip',
 };
