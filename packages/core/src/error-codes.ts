@@ -45,6 +45,7 @@ export const ERROR_CODES = {
   ROLE_FORBIDS: 'The role of this host in the roster does not allow this.',
   ROSTER_STALE: 'A roster or generation older than the highest seen was offered and refused.',
   SEAL_NEEDS_CHUNKS: 'The seal needs the rest of partly written chunks and nobody reachable has them. Nothing is lost; seal again when a holder is back.',
+  SIGNATURE_INVALID: 'A signed record was altered, or signed by somebody else than it says; it was not taken.',
   STATE_VERSION: 'The state folder was written by another version of diskswarm.',
   TIMEOUT: 'What was waited for did not happen in time.',
   WRITE_FAILED: 'A write or sync to the state folder failed. The export was fenced, nothing acknowledged by a flush is lost; check the disk, then attach again.',
