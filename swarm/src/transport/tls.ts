@@ -1,0 +1,51 @@
+/**
+ * The Transport over TLS 1.3 on TCP: encryption only.
+ *
+ * Certificates are thrown away with the process and never checked, sessions are never resumed, no early data: who the
+ * other side is gets proven inside, over `binding`, which both ends export from the handshake (RFC 8446 7.5) and which
+ * therefore differs for every connection and on both sides of anybody in the middle.
+ */
+import { constants } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { connect, createSecureContext, TLSSocket } from 'node:tls';
+import type { Connection } from '@diskswarm/core';
+import { createThrowAwayCertificate } from './certificate.ts';
+import { SocketConnection } from './socket-connection.ts';
+import { SocketTransport } from './socket-transport.ts';
+
+const BINDING_BYTES = 32;
+const BINDING_LABEL = 'EXPORTER-diskswarm-lane';
+
+/** A transport with a certificate of its own; one per agent run. */
+export function createTlsTransport(): SocketTransport {
+  const secureContext = createSecureContext({
+    ...createThrowAwayCertificate(),
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    ciphers: 'TLS_AES_128_GCM_SHA256',
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  });
+  return new SocketTransport(async (socket, initiator) => {
+    const secure = initiator
+      ? connect({ socket, secureContext, rejectUnauthorized: false, checkServerIdentity: () => undefined })
+      : new TLSSocket(socket, { isServer: true, secureContext, requestCert: false });
+    await handshakeOf(secure, initiator);
+    return connectionOver(secure, initiator);
+  });
+}
+
+function handshakeOf(secure: TLSSocket, initiator: boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    secure.once(initiator ? 'secureConnect' : 'secure', () => {
+      secure.off('error', reject);
+      resolve();
+    });
+    secure.once('error', reject);
+    secure.once('close', () => reject(new Error('the connection closed during the TLS handshake')));
+  });
+}
+
+function connectionOver(secure: TLSSocket, initiator: boolean): Connection {
+  const binding = secure.exportKeyingMaterial(BINDING_BYTES, BINDING_LABEL, Buffer.alloc(0));
+  return new SocketConnection(secure as Socket, { initiator, binding: new Uint8Array(binding) });
+}
