@@ -11,7 +11,6 @@ import {
   type GenerationId,
   type HostId,
   idToBytes,
-  type Random,
 } from '@diskswarm/core';
 import {
   type Acceptance,
@@ -20,7 +19,6 @@ import {
   type Force,
   type Grant,
   MAX_REASON_BYTES,
-  NONCE_BYTES,
   type Refusal,
   type Relinquish,
 } from './epoch-record.ts';
@@ -52,19 +50,24 @@ export function createGrant(genesis: Genesis, to: HostId, owner: Owner): Grant {
   return decodeEpochRecord(seal(genesis, 'grant', at, { to: hostToBytes(to) }, owner.signingSeed), genesis) as Grant;
 }
 
-/** This host gives the disk to `to`, with `final` as the last generation of its epoch. */
+/** This host gives the disk to `to`, with `final` as the last generation of its epoch; `nonce` is 16 fresh random bytes. */
 export function createRelinquish(
   genesis: Genesis,
-  content: { at: Attachment; to: HostId; finalGeneration: GenerationId; finalSequence: number },
+  content: {
+    at: Attachment;
+    to: HostId;
+    finalGeneration: GenerationId;
+    finalSequence: number;
+    nonce: Uint8Array;
+  },
   keys: HostKeys,
-  random: Random,
 ): Relinquish {
   const fields = {
     from: hostToBytes(keys.hostId),
     to: hostToBytes(content.to),
     final: idToBytes(content.finalGeneration),
     sequence: content.finalSequence,
-    nonce: random.bytes(NONCE_BYTES),
+    nonce: content.nonce,
   };
   return decodeEpochRecord(seal(genesis, 'relinquish', content.at, fields, keys.signingSeed), genesis) as Relinquish;
 }
