@@ -59,7 +59,7 @@ export function decodeGenesis(bytes: Uint8Array): Genesis {
   const reader = new RecordReader(value, what, ['v', 'kind', 'nonce', 'owner', 'recovery', 'chunk']);
   reader.integer('v', FORMAT_VERSION, FORMAT_VERSION);
   if (reader.text('kind', 16) !== what) throw new DiskswarmError('FORMAT_INVALID', 'not a genesis');
-  const chunkSizeBytes = reader.integer('chunk', 0, Number.MAX_SAFE_INTEGER);
+  const chunkSizeBytes = reader.integer('chunk', Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
   if (chunkSizeBytes < MIN_CHUNK_BYTES || chunkSizeBytes > MAX_CHUNK_BYTES || !isPowerOfTwo(chunkSizeBytes)) {
     throw new DiskswarmError(
       'BAD_CHUNK_SIZE',
