@@ -125,7 +125,11 @@ export interface Progress {
 /** method → [parameters, result, events before the result]. */
 export interface ControlMethods {
   'host.id': [Record<string, never>, { hostId: string }, never];
-  'disk.import': [{ path: string; name: string; chunkSizeBytes: number; format: 'raw' | 'qcow2' | 'nbd'; records: NewDiskRecords }, DiskInfo & { importedBytes: number; newBytes: number }, Progress];
+  'disk.import': [
+    { path: string; name: string; chunkSizeBytes: number; format: 'raw' | 'qcow2' | 'nbd'; records: NewDiskRecords },
+    DiskInfo & { importedBytes: number; newBytes: number },
+    Progress,
+  ];
   'disk.ownerView': [{ name: string }, OwnerView, never];
   'disk.applyRoster': [{ name: string; rosterBundle: string }, { sequence: number }, never];
   'disk.join': [{ invitation: string; name: string | null }, DiskInfo, never];
@@ -135,18 +139,46 @@ export interface ControlMethods {
   'disk.rm': [{ name: string; force: boolean }, { name: string; removed: true }, never];
   'disk.attach': [{ name: string; readOnly: boolean; socket: string | null }, AttachmentInfo, never];
   'disk.detach': [{ name: string }, { name: string; detached: true }, never];
-  'disk.seal': [{ name: string }, { generationId: string; sequence: number; epoch: number; root: string; changedPieces: number }, Progress];
-  'disk.handover': [{ name: string; to: string }, { epoch: number; ownerHostId: string; sequence: number }, { event: 'phase'; phase: string }];
-  'disk.take': [{ name: string }, { epoch: number; ownerHostId: string; sequence: number }, { event: 'phase'; phase: string }];
+  'disk.seal': [
+    { name: string },
+    { generationId: string; sequence: number; epoch: number; root: string; changedPieces: number },
+    Progress,
+  ];
+  'disk.handover': [
+    { name: string; to: string },
+    { epoch: number; ownerHostId: string; sequence: number },
+    { event: 'phase'; phase: string },
+  ];
+  'disk.take': [
+    { name: string },
+    { epoch: number; ownerHostId: string; sequence: number },
+    { event: 'phase'; phase: string },
+  ];
   /** `record` is the owner-signed force record. */
-  'disk.takeForce': [{ name: string; record: string }, { epoch: number; ownerHostId: string; sequence: number; forkName: string }, never];
+  'disk.takeForce': [
+    { name: string; record: string },
+    { epoch: number; ownerHostId: string; sequence: number; forkName: string },
+    never,
+  ];
   'disk.pull': [{ name: string }, DiskInfo, Progress];
-  'disk.wait': [{ name: string; sequence?: number; complete?: boolean; safe?: boolean; timeoutSeconds: number | null }, DiskInfo, never];
-  'disk.export': [{ name: string; sequence: number | null; path: string; format: 'raw' | 'qcow2' }, { path: string; sequence: number; sizeBytes: number }, Progress];
+  'disk.wait': [
+    { name: string; sequence?: number; complete?: boolean; safe?: boolean; timeoutSeconds: number | null },
+    DiskInfo,
+    never,
+  ];
+  'disk.export': [
+    { name: string; sequence: number | null; path: string; format: 'raw' | 'qcow2' },
+    { path: string; sequence: number; sizeBytes: number },
+    Progress,
+  ];
   'peer.ls': [Record<string, never>, { peers: (PeerStatus & { disks: string[]; banned: boolean })[] }, never];
   'peer.unban': [{ hostId: string }, { hostId: string; unbanned: boolean }, never];
   status: [Record<string, never>, AgentStatus, never];
-  'store.stats': [Record<string, never>, { chunks: number; bytes: number; packs: number; packBytes: number; deadBytes: number }, never];
+  'store.stats': [
+    Record<string, never>,
+    { chunks: number; bytes: number; packs: number; packBytes: number; deadBytes: number },
+    never,
+  ];
   'store.verify': [Record<string, never>, { chunks: number; bytes: number; corrupt: string[] }, Progress];
 }
 
