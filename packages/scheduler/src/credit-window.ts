@@ -1,0 +1,126 @@
+/**
+ * How many bytes may be under way: a window that grows while answers come as fast as ever and shrinks when they queue.
+ *
+ * One per peer (its uplink, its disk) and one for the host (its own downlink). Like TCP Vegas and BBR, not like TCP:
+ * - A round is half a window of answers, two at least; its shortest queueing time counts, so one hiccup does not.
+ * - Start: doubles per round trip until an answer queued for half the target.
+ * - Then 1/16 of a chunk per round; after eight quiet rounds the step doubles each round, so a fast path is found again.
+ * - A round that queued beyond the target: back to what the path holds without a queue (window × base / response),
+ *   never below half, a chunk less at least. Answers to requests from before that say nothing any more.
+ * - Target: a quarter of the shortest response, 4 to 25 ms. Floor 1 or 2 chunks, ceiling 8 MiB.
+ */
+import { PATIENCE, SCHEDULER_LIMITS } from './limits.ts';
+
+/** One background answer. */
+export interface CreditSample {
+  readonly bytes: number;
+  readonly sentAtUs: number;
+  /** Response time beyond the shortest one. */
+  readonly queueUs: number;
+  /** The shortest response to a request of this size. */
+  readonly baseUs: number;
+  /** Bytes under way just before the answer, itself included. */
+  readonly outstandingBytes: number;
+}
+
+const QUIET_ROUNDS = 8;
+const STEPS_PER_CHUNK = 16;
+
+/** The queue that background may build where an undisturbed answer takes `baseUs`. */
+export function queueTargetUs(baseUs: number): number {
+  return Math.min(PATIENCE.targetMaxUs, Math.max(PATIENCE.targetMinUs, baseUs / 4));
+}
+
+export class CreditWindow {
+  readonly #floorChunks: number;
+  #windowBytes: number = SCHEDULER_LIMITS.creditStartBytes;
+  #chunkBytes = 0;
+  #starting = true;
+  #stepBytes = 0;
+  #quietRounds = 0;
+  #validFromUs = Number.NEGATIVE_INFINITY;
+  #roundBytes = 0;
+  #roundAnswers = 0;
+  #roundQueueUs = Number.POSITIVE_INFINITY;
+  #roundLimited = false;
+
+  /** The window never falls below `floorChunks` chunks of the size last seen. */
+  constructor({ floorChunks }: { floorChunks: number }) {
+    this.#floorChunks = floorChunks;
+  }
+
+  /** The window now. */
+  get bytes(): number {
+    return this.#windowBytes;
+  }
+
+  /** True when a request for `lengthBytes` may join `outstandingBytes`; a lone request always may. */
+  allows(outstandingBytes: number, lengthBytes: number): boolean {
+    return outstandingBytes === 0 || outstandingBytes + lengthBytes <= this.#windowBytes;
+  }
+
+  /** Learns from an answer that came at `nowUs`. */
+  learn(sample: CreditSample, nowUs: number): void {
+    this.#chunkBytes = sample.bytes;
+    this.#set(this.#windowBytes);
+    if (sample.sentAtUs < this.#validFromUs) return;
+    const targetUs = queueTargetUs(sample.baseUs);
+    // Only a window that held something back can be too small.
+    const limited = sample.outstandingBytes + sample.bytes > this.#windowBytes;
+    if (this.#starting) {
+      if (sample.queueUs > targetUs / 2) this.#leaveStart();
+      else if (limited) this.#set(this.#windowBytes + sample.bytes);
+    }
+    this.#roundBytes += sample.bytes;
+    this.#roundAnswers++;
+    this.#roundQueueUs = Math.min(this.#roundQueueUs, sample.queueUs);
+    this.#roundLimited ||= limited;
+    if (this.#roundAnswers >= 2 && this.#roundBytes * 2 >= this.#windowBytes) {
+      this.#endRound(targetUs, sample.baseUs, nowUs);
+    }
+  }
+
+  /** The path stopped answering: back to the floor. */
+  collapse(nowUs: number): void {
+    this.#leaveStart();
+    this.#set(0);
+    this.#validFromUs = nowUs;
+    this.#beginRound();
+  }
+
+  #endRound(targetUs: number, baseUs: number, nowUs: number): void {
+    const queueUs = this.#roundQueueUs;
+    if (queueUs > targetUs) {
+      const chunk = this.#chunkBytes;
+      const held = Math.max(0.5, baseUs / (baseUs + queueUs)) * this.#windowBytes;
+      const oneLess = (Math.floor(this.#windowBytes / chunk) - 1) * chunk;
+      this.#leaveStart();
+      this.#set(Math.min(Math.ceil(held / chunk) * chunk, oneLess));
+      this.#validFromUs = nowUs;
+    } else if (this.#roundLimited && !this.#starting) {
+      this.#set(this.#windowBytes + this.#stepBytes);
+      this.#quietRounds = queueUs <= targetUs / 4 ? this.#quietRounds + 1 : 0;
+      const smallest = this.#chunkBytes / STEPS_PER_CHUNK;
+      this.#stepBytes = this.#quietRounds > QUIET_ROUNDS ? Math.min(this.#stepBytes * 2, this.#windowBytes) : smallest;
+    }
+    this.#beginRound();
+  }
+
+  #leaveStart(): void {
+    this.#starting = false;
+    this.#quietRounds = 0;
+    this.#stepBytes = this.#chunkBytes / STEPS_PER_CHUNK;
+  }
+
+  #beginRound(): void {
+    this.#roundBytes = 0;
+    this.#roundAnswers = 0;
+    this.#roundQueueUs = Number.POSITIVE_INFINITY;
+    this.#roundLimited = false;
+  }
+
+  #set(bytes: number): void {
+    const floor = this.#floorChunks * this.#chunkBytes;
+    this.#windowBytes = Math.min(SCHEDULER_LIMITS.creditCeilingBytes, Math.max(floor, bytes));
+  }
+}

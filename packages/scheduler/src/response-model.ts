@@ -1,0 +1,111 @@
+/**
+ * What a peer's answers say about the next one: its shortest response per size, its rate, and how far off guesses were.
+ *
+ * expected = max(shortest response, bytes asked for / rate): requests travel together, so a pipe that holds three chunks
+ * answers a fourth when four have been sent. late = max(200 ms, 2 × expected, expected + 4 × mean error).
+ * The shortest response is taken over the last 30 to 60 s, so that a longer route is believed in the end.
+ */
+import { PATIENCE } from './limits.ts';
+
+/** A rate is renewed after so much busy time, or so many bytes. */
+const RATE_PERIOD_US = 50_000;
+const RATE_PERIOD_BYTES = 1024 * 1024;
+const RATE_WEIGHT = 0.3;
+const ERROR_WEIGHT = 1 / 8;
+/** One answer after minutes may not make every later fault wait for minutes. */
+const MAX_ERROR_US = 2_000_000;
+
+interface Shortest {
+  currentUs: number;
+  previousUs: number;
+  sinceUs: number;
+}
+
+export class ResponseModel {
+  /** By size class: powers of two of the length. */
+  readonly #shortest = new Map<number, Shortest>();
+  #errorUs: number | null = null;
+  #bytesPerUs: number | null = null;
+  #busyBytes = 0;
+  #busyUs = 0;
+  #lastAnswerUs = Number.NEGATIVE_INFINITY;
+
+  /** True once an answer was seen. */
+  get measured(): boolean {
+    return this.#shortest.size > 0;
+  }
+
+  /** Bytes per second while busy, or null. */
+  get bytesPerSecond(): number | null {
+    return this.#bytesPerUs === null ? null : this.#bytesPerUs * 1e6;
+  }
+
+  /** The shortest response of any size class, or null. */
+  get shortestUs(): number | null {
+    let least: number | null = null;
+    for (const { currentUs, previousUs } of this.#shortest.values()) {
+      least = Math.min(least ?? Number.POSITIVE_INFINITY, currentUs, previousUs);
+    }
+    return least;
+  }
+
+  /** Learns from an answer to a request of `sentAtUs` that was expected to take `expectedUs`. */
+  learn(lengthBytes: number, sentAtUs: number, expectedUs: number, nowUs: number): void {
+    const responseUs = Math.max(1, nowUs - sentAtUs);
+    const sizeClass = Math.floor(Math.log2(lengthBytes));
+    const known = this.#shortest.get(sizeClass);
+    if (known === undefined) {
+      const never = Number.POSITIVE_INFINITY;
+      this.#shortest.set(sizeClass, { currentUs: responseUs, previousUs: never, sinceUs: nowUs });
+    } else if (nowUs - known.sinceUs > PATIENCE.baseWindowUs) {
+      known.previousUs = known.currentUs;
+      known.currentUs = responseUs;
+      known.sinceUs = nowUs;
+    } else {
+      known.currentUs = Math.min(known.currentUs, responseUs);
+    }
+    this.learnError(responseUs, expectedUs);
+    this.#busyBytes += lengthBytes;
+    this.#busyUs += nowUs - Math.max(sentAtUs, this.#lastAnswerUs);
+    this.#lastAnswerUs = nowUs;
+    if (this.#busyUs >= RATE_PERIOD_US || (this.#busyBytes >= RATE_PERIOD_BYTES && this.#busyUs > 0)) {
+      const rate = this.#busyBytes / this.#busyUs;
+      this.#bytesPerUs = this.#bytesPerUs === null ? rate : this.#bytesPerUs + (rate - this.#bytesPerUs) * RATE_WEIGHT;
+      this.#busyBytes = 0;
+      this.#busyUs = 0;
+    }
+  }
+
+  /** Learns only how far off a guess was: also from a request that was given up after `waitedUs`. */
+  learnError(waitedUs: number, expectedUs: number): void {
+    const errorUs = Math.min(Math.abs(waitedUs - expectedUs), MAX_ERROR_US);
+    this.#errorUs = this.#errorUs === null ? errorUs / 2 : this.#errorUs + (errorUs - this.#errorUs) * ERROR_WEIGHT;
+  }
+
+  /** The shortest recent response to a request of this size; from another size by the rate; null when unmeasured. */
+  baseUs(lengthBytes: number): number | null {
+    const sizeClass = Math.floor(Math.log2(lengthBytes));
+    const known = this.#shortest.get(sizeClass);
+    if (known !== undefined) return Math.min(known.currentUs, known.previousUs);
+    for (const [otherClass, { currentUs, previousUs }] of this.#shortest) {
+      const moreBytes = Math.max(0, lengthBytes - 2 ** otherClass);
+      return Math.min(currentUs, previousUs) + (this.#bytesPerUs === null ? 0 : moreBytes / this.#bytesPerUs);
+    }
+    return null;
+  }
+
+  /** How long a request for `lengthBytes` takes behind `outstandingBytes`. */
+  expectedUs(outstandingBytes: number, lengthBytes: number): number {
+    const baseUs = this.baseUs(lengthBytes);
+    if (baseUs === null) return PATIENCE.unmeasuredUs * (1 + outstandingBytes / lengthBytes);
+    // Without a rate each request under way is taken to cost as much as a whole response.
+    const bytesPerUs = this.#bytesPerUs ?? lengthBytes / baseUs;
+    return Math.max(baseUs, (outstandingBytes + lengthBytes) / bytesPerUs);
+  }
+
+  /** After how long a fault that was expected to take `expectedUs` is asked again elsewhere. */
+  lateAfterUs(expectedUs: number): number {
+    const errorUs = this.#errorUs ?? expectedUs / 2;
+    return Math.max(PATIENCE.lateFloorUs, 2 * expectedUs, expectedUs + 4 * errorUs);
+  }
+}
