@@ -1,1 +1,19 @@
-export {};
+/**
+ * @module swarm
+ * Hosts that meet over disks they share: proofs, sessions, lanes, channels, serving, and where to find peers.
+ *
+ * Runs over core's Transport, Clock and Random; the real network is in `@diskswarm/swarm/transport`. Leaves to others: whether
+ * records and chunks are true (handlers), what to fetch from whom (scheduler), how it all is wired (host-agent).
+ *
+ * ```ts
+ * const swarm = new Swarm({ transport: createTlsTransport(), clock, random, keys });
+ * await swarm.start({ listen: '0.0.0.0:0' });
+ * swarm.addDisk(membership);
+ * swarm.addPeerAddress(membership.disk, 'home.example:7000', 'peer');
+ * ```
+ */
+export type { Ban } from './bans.ts';
+export { DiskChannel } from './disk-channel.ts';
+export type { AddressSource } from './peer-book.ts';
+export * from './ports.ts';
+export { type PeerInfo, Swarm, type SwarmOptions } from './swarm.ts';

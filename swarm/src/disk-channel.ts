@@ -1,0 +1,387 @@
+/**
+ * One disk between this host and one other: what both ask, answer and tell each other about it, over both lanes.
+ *
+ * The same BitTorrent conversation runs on each lane: control carries faults and everything small, bulk carries background
+ * chunks and traces. Pieces are named by generation; a token names a request. Whether what comes is true is judged by the
+ * handlers; what to ask is the scheduler's. The session opens and closes channels.
+ */
+import type { RangeSet } from '@diskswarm/bitfield';
+import {
+  type Address,
+  type ChunkId,
+  type Clock,
+  type DiskId,
+  DiskswarmError,
+  fromHex,
+  type GenerationId,
+  type HostId,
+  type PieceIndex,
+} from '@diskswarm/core';
+import { infoHashOf, type SwarmSecret, topicOf } from '@diskswarm/identity';
+import {
+  BittorrentChannel,
+  BULK_EXTENSIONS,
+  CONTROL_EXTENSIONS,
+  claimsMessages,
+  decodeExtension,
+  type ExtensionMessage,
+  encodeExtension,
+  LANE_CLASSES,
+  type LaneClass,
+  PieceSpaces,
+} from '@diskswarm/wire';
+import type { Lane } from './lane.ts';
+import { MAX_PEER_REQUESTS } from './limits.ts';
+import { PathRequests } from './path-requests.ts';
+import { PeerServing } from './peer-serving.ts';
+import type { ChannelClose, ChannelHandlers, DiskMembership, OfferedGeneration, RequestToken } from './ports.ts';
+import { RateMeter } from './rate-meter.ts';
+import { RosterGate } from './roster-gate.ts';
+import type { UploadQueue } from './upload-queue.ts';
+
+/** What a session lends its channels. */
+export interface ChannelLink {
+  /** The peer. */
+  readonly host: HostId;
+  /** Where it listens when that is known, else where the connection comes from. */
+  readonly address: Address;
+  /** This host. */
+  readonly self: HostId;
+  /** True at the side that dialled the session. */
+  readonly initiator: boolean;
+  readonly clock: Clock;
+  readonly uploads: UploadQueue;
+  lane(kind: LaneClass): Lane | undefined;
+  /** Ends the session; misbehaviour by its code. */
+  fail(error: DiskswarmError): void;
+  /** Closes the channel and opens it anew. */
+  renew(channel: DiskChannel): void;
+}
+
+interface LaneHalf {
+  readonly wire: BittorrentChannel;
+  readonly serving: PeerServing;
+  /** Tokens of our requests that wait, by index. */
+  readonly tokens: Map<number, RequestToken>;
+  opened: boolean;
+}
+
+export class DiskChannel {
+  readonly disk: DiskId;
+  /** Number on both lanes; the session's. */
+  readonly number: number;
+  readonly #link: ChannelLink;
+  readonly #membership: DiskMembership;
+  readonly #spaces: PieceSpaces;
+  readonly #halves: Readonly<Record<LaneClass, LaneHalf>>;
+  readonly #requests = new Map<RequestToken, { readonly lane: LaneClass; readonly index: number }>();
+  readonly #paths = new PathRequests();
+  readonly #gate: RosterGate;
+  readonly #received: RateMeter;
+  readonly #sent: RateMeter;
+  #handlers: ChannelHandlers | null = null;
+  #nextToken = 1;
+  #ready = false;
+  #closed = false;
+
+  /** `secret` is the one both sides proved. Nothing is sent before `open`. */
+  constructor(link: ChannelLink, options: { number: number; membership: DiskMembership; secret: SwarmSecret }) {
+    this.#link = link;
+    this.number = options.number;
+    this.#membership = options.membership;
+    this.disk = options.membership.disk;
+    this.#spaces = new PieceSpaces({ initiator: link.initiator });
+    this.#received = new RateMeter(link.clock);
+    this.#sent = new RateMeter(link.clock);
+    const infoHash = infoHashOf(topicOf(options.secret, this.disk));
+    this.#halves = { control: this.#half('control', infoHash), bulk: this.#half('bulk', infoHash) };
+    this.#gate = new RosterGate({
+      accept: (bundle) => this.#handlers?.onRoster(bundle) ?? Promise.resolve(),
+      onOpen: () => this.#checkReady(),
+      onError: (error) => this.#failed(error),
+    });
+  }
+
+  /** The peer. */
+  get host(): HostId {
+    return this.#link.host;
+  }
+
+  /** Where the peer listens when that is known, else where its connection comes from. */
+  get address(): Address {
+    return this.#link.address;
+  }
+
+  /** True at the side that dialled the session. */
+  get initiator(): boolean {
+    return this.#link.initiator;
+  }
+
+  get chunkSizeBytes(): number {
+    return this.#membership.chunkSizeBytes;
+  }
+
+  /** Rosters are exchanged and both lanes take requests. */
+  get ready(): boolean {
+    return this.#ready && !this.#closed;
+  }
+
+  /** Lanes that work. */
+  get lanes(): LaneClass[] {
+    return LANE_CLASSES.filter((kind) => this.#halves[kind].wire.ready);
+  }
+
+  /** Last measured round trip of the control lane, microseconds; null when not known yet. */
+  get rttUs(): number | null {
+    return this.#link.lane('control')?.rttUs ?? null;
+  }
+
+  /** Chunk bytes from this peer: in total, and per second over the last five. */
+  get received(): { readonly totalBytes: number; readonly bytesPerSecond: number } {
+    return this.#received;
+  }
+
+  /** Chunk bytes to this peer. */
+  get sent(): { readonly totalBytes: number; readonly bytesPerSecond: number } {
+    return this.#sent;
+  }
+
+  /** Requests of ours that wait for an answer. */
+  get outstanding(): number {
+    return this.#requests.size;
+  }
+
+  /** True when the peer takes no requests for now. */
+  isChoked(lane: LaneClass): boolean {
+    return this.#halves[lane].wire.peerChoking;
+  }
+
+  /**
+   * Asks for a chunk; the answer comes as `onPiece` or `onRejected` with the token returned.
+   * Null when that cannot be sent: not ready, choked, already asked on this lane, or nobody opened the generation here.
+   */
+  request(wanted: { generation: GenerationId; piece: PieceIndex; lane: LaneClass }): RequestToken | null {
+    const space = this.#spaces.of(wanted.generation);
+    if (!this.ready || space === undefined || wanted.piece >= space.pieces) return null;
+    const half = this.#halves[wanted.lane];
+    const index = space.space + wanted.piece;
+    if (!half.wire.request(index)) return null;
+    const token = this.#nextToken++;
+    half.tokens.set(index, token);
+    this.#requests.set(token, { lane: wanted.lane, index });
+    return token;
+  }
+
+  /** Takes a request back: no answer is told. Unknown and answered tokens are fine. */
+  cancel(token: RequestToken): void {
+    const request = this.#requests.get(token);
+    if (request === undefined) return;
+    this.#requests.delete(token);
+    const half = this.#halves[request.lane];
+    half.tokens.delete(request.index);
+    half.wire.cancel(request.index);
+  }
+
+  /**
+   * Asks for the manifest pages of a piece's path, `fromLevel` down to the leaf; goes before chunk requests made after it.
+   * Null when the peer lacks them. Pages are not verified. Rejects: ABORTED, PEER_UNREACHABLE, LIMIT_EXCEEDED.
+   */
+  requestPath(
+    wanted: { root: ChunkId; piece: PieceIndex; fromLevel: number },
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<readonly Uint8Array[] | null> {
+    if (!this.ready) return Promise.reject(new DiskswarmError('PEER_UNREACHABLE', 'the peer is not ready'));
+    return this.#paths.ask((request) => this.#say({ kind: 'path', request, ...wanted }), signal);
+  }
+
+  /** True when either side opened the generation here, so that its pieces can be asked for and claimed. */
+  knows(generation: GenerationId): boolean {
+    return this.#spaces.of(generation) !== undefined;
+  }
+
+  /** Tells the peer of a generation and opens its pieces. False when the channel is renewed for want of room: wait for the next. */
+  openGeneration(offered: OfferedGeneration): boolean {
+    if (this.#closed || this.knows(offered.generation)) return !this.#closed;
+    const opened = this.#spaces.open(offered.generation, offered.pieces);
+    if (opened === null) {
+      this.#link.renew(this);
+      return false;
+    }
+    this.#say({ kind: 'generation', space: opened.space, ...offered });
+    return true;
+  }
+
+  /** Tells what this host has and lacks of a generation that is open here, besides what was told before. */
+  sendClaims(generation: GenerationId, has: RangeSet, lacks: RangeSet): void {
+    const space = this.#spaces.of(generation);
+    if (space === undefined) return;
+    for (const message of claimsMessages(space.space, has, lacks)) this.#say(message);
+  }
+
+  sendRoster(bundle: Uint8Array): void {
+    this.#say({ kind: 'roster', bundle });
+  }
+
+  sendOwnership(message: Uint8Array): void {
+    this.#say({ kind: 'ownership', message });
+  }
+
+  /** Travels on the bulk lane. LIMIT_EXCEEDED when it does not fit a message. */
+  sendTrace(generation: GenerationId, trace: Uint8Array): void {
+    this.#say({ kind: 'trace', generation, trace });
+  }
+
+  /** The peer lied or broke a rule that only the user of this channel knows: the session ends, the host is kept away. */
+  misbehaved(why: string): void {
+    this.#link.fail(new DiskswarmError('PEER_MISBEHAVED', why, { data: { host: this.host } }));
+  }
+
+  /** Begins the conversation; the side that was dialled answers on each lane when spoken to. Called by the session, once. */
+  open(): void {
+    this.#handlers = this.#membership.onChannel(this);
+    if (this.initiator) for (const kind of LANE_CLASSES) this.#openHalf(this.#halves[kind]);
+  }
+
+  /** Takes the channel's bytes of a lane; throws DiskswarmError on misbehaviour. Called by the session. */
+  receive(lane: LaneClass, bytes: Uint8Array): void {
+    if (this.#closed) return;
+    this.#openHalf(this.#halves[lane]);
+    this.#halves[lane].wire.receive(bytes);
+  }
+
+  /** Ends it. Called by the session; idempotent. */
+  close(reason: ChannelClose): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#gate.close();
+    for (const kind of LANE_CLASSES) {
+      this.#halves[kind].wire.close();
+      this.#halves[kind].serving.close();
+      this.#link.lane(kind)?.forget(this.number);
+    }
+    this.#requests.clear();
+    this.#paths.close();
+    this.#handlers?.onClose(reason);
+    this.#handlers = null;
+  }
+
+  #half(kind: LaneClass, infoHash: Uint8Array): LaneHalf {
+    const { chunkSizeBytes, server } = this.#membership;
+    const wire: BittorrentChannel = new BittorrentChannel(
+      {
+        infoHash,
+        peerId: fromHex(this.#link.self).slice(0, 20),
+        chunkSizeBytes,
+        extensions: kind === 'control' ? CONTROL_EXTENSIONS : BULK_EXTENSIONS,
+        maxPeerRequests: MAX_PEER_REQUESTS,
+      },
+      {
+        send: (views, piece) => this.#link.lane(kind)?.send(this.number, views, piece),
+        onReady: () => {
+          if (kind === 'control') this.sendRoster(this.#membership.rosterBundle());
+          this.#checkReady();
+        },
+        onRequest: (index) => serving.requested(index),
+        onCancel: (index) => serving.cancelled(index),
+        onPiece: (index, bytes, cancelled) => {
+          this.#received.add(bytes.length);
+          const token = cancelled ? undefined : this.#answered(kind, index);
+          if (token !== undefined) this.#handlers?.onPiece(token, bytes);
+        },
+        onReject: (index, cancelled) => {
+          const token = cancelled ? undefined : this.#answered(kind, index);
+          if (token !== undefined) this.#handlers?.onRejected(token);
+        },
+        onChoke: () => this.#checkReady(),
+        onExtension: (name, payload) => this.#hear(decodeExtension(name, payload), payload.length),
+      },
+    );
+    const serving = new PeerServing({
+      lane: kind,
+      host: this.#link.host,
+      chunkSizeBytes,
+      server,
+      spaces: this.#spaces,
+      uploads: this.#link.uploads,
+      sent: this.#sent,
+      admitted: () => this.#membership.admits(this.#link.host),
+      wire: () => wire,
+      backlogBytes: () => this.#link.lane(kind)?.backlogBytesOf(this.number) ?? 0,
+      drop: (index) => this.#link.lane(kind)?.drop(this.number, index) ?? false,
+    });
+    return { wire, serving, tokens: new Map(), opened: false };
+  }
+
+  #openHalf(half: LaneHalf): void {
+    if (half.opened) return;
+    half.opened = true;
+    half.wire.open();
+  }
+
+  #checkReady(): void {
+    if (this.#ready || this.#closed || !this.#gate.open) return;
+    if (LANE_CLASSES.some((kind) => !this.#halves[kind].wire.ready || this.#halves[kind].wire.peerChoking)) return;
+    this.#ready = true;
+    this.#handlers?.onReady();
+  }
+
+  #answered(lane: LaneClass, index: number): RequestToken | undefined {
+    const { tokens } = this.#halves[lane];
+    const token = tokens.get(index);
+    tokens.delete(index);
+    if (token !== undefined) this.#requests.delete(token);
+    return token;
+  }
+
+  #say(message: ExtensionMessage): void {
+    if (this.#closed) return;
+    const { name, payload } = encodeExtension(message);
+    this.#halves[message.kind === 'trace' ? 'bulk' : 'control'].wire.extension(name, payload);
+  }
+
+  #hear(message: ExtensionMessage, lengthBytes: number): void {
+    if (message.kind === 'roster') {
+      this.#gate.roster(message.bundle);
+      return;
+    }
+    if (!this.#gate.begun && message.kind !== 'trace') {
+      throw new DiskswarmError('PROTOCOL_ERROR', `a ${message.kind} message before the roster`);
+    }
+    switch (message.kind) {
+      case 'generation': {
+        const { space, pieces, generation, record, epochs } = message;
+        this.#spaces.adopt(space, generation, pieces);
+        this.#gate.pass(lengthBytes, () => this.#handlers?.onGeneration({ generation, pieces, record, epochs }));
+        break;
+      }
+      case 'claims': {
+        const space = this.#spaces.at(message.space);
+        if (space === undefined || Math.max(message.has.end, message.lacks.end) > space.pieces) {
+          throw new DiskswarmError('PROTOCOL_ERROR', 'claims about pieces that nobody opened');
+        }
+        const { has, lacks } = message;
+        this.#gate.pass(lengthBytes, () => this.#handlers?.onClaims(space.generation, has, lacks));
+        break;
+      }
+      case 'path': {
+        const { request } = message;
+        this.#halves.control.serving.pathRequested(message, (pages) => this.#say({ kind: 'pages', request, pages }));
+        break;
+      }
+      case 'pages':
+        this.#paths.answered(message.request, message.pages);
+        break;
+      case 'trace':
+        this.#gate.pass(lengthBytes, () => this.#handlers?.onTrace(message.generation, message.trace));
+        break;
+      case 'ownership':
+        this.#gate.pass(lengthBytes, () => this.#handlers?.onOwnership(message.message));
+        break;
+    }
+  }
+
+  #failed(error: unknown): void {
+    if (error instanceof DiskswarmError) this.#link.fail(error);
+    else throw error;
+  }
+}

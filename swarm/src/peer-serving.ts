@@ -1,0 +1,108 @@
+/**
+ * One peer's requests for one disk on one lane, from their arrival to the bytes that leave: the serving half of a channel.
+ *
+ * What to read first is the upload queue's; whether it may be served at all is the disk's server's. Every request is
+ * answered once, also when the read fails, is cancelled or finds nothing.
+ */
+import type { ChunkId, HostId, PieceIndex } from '@diskswarm/core';
+import { DiskswarmError, PAGE_BYTES } from '@diskswarm/core';
+import type { BittorrentChannel, LaneClass, PathMessage, PieceSpaces } from '@diskswarm/wire';
+import { MAX_PEER_PATHS } from './limits.ts';
+import type { DiskServer } from './ports.ts';
+import type { RateMeter } from './rate-meter.ts';
+import type { UploadJob, UploadQueue, UploadSource } from './upload-queue.ts';
+
+export interface PeerServingOptions {
+  readonly lane: LaneClass;
+  readonly host: HostId;
+  readonly chunkSizeBytes: number;
+  readonly server: DiskServer;
+  readonly spaces: PieceSpaces;
+  readonly uploads: UploadQueue;
+  readonly sent: RateMeter;
+  /** False once the roster revoked the peer: nothing is served to it. */
+  admitted(): boolean;
+  wire(): BittorrentChannel;
+  backlogBytes(): number;
+  /** Takes a piece back that has not begun to leave. */
+  drop(index: number): boolean;
+}
+
+export class PeerServing {
+  readonly #options: PeerServingOptions;
+  readonly #source: UploadSource;
+  readonly #jobs = new Map<number, UploadJob>();
+  #paths = 0;
+
+  constructor(options: PeerServingOptions) {
+    this.#options = options;
+    this.#source = { lane: options.lane, backlogBytes: () => options.backlogBytes() };
+  }
+
+  /** The peer asks for a chunk. */
+  requested(index: number): void {
+    const { spaces, server, host, chunkSizeBytes } = this.#options;
+    const found = spaces.find(index);
+    if (found === undefined) {
+      this.#options.wire().answer(index, null);
+      return;
+    }
+    const job: UploadJob = {
+      lengthBytes: chunkSizeBytes,
+      run: async () => {
+        const bytes = await this.#read(() => server.readPiece(found.space.generation, found.piece, host));
+        if (this.#jobs.get(index) !== job) return;
+        this.#jobs.delete(index);
+        const whole = bytes?.length === chunkSizeBytes ? bytes : null;
+        if (whole !== null) this.#options.sent.add(whole.length);
+        this.#options.wire().answer(index, whole);
+      },
+    };
+    this.#jobs.set(index, job);
+    this.#options.uploads.add(this.#source, job);
+  }
+
+  /** The peer takes a request back; what has not begun to leave does not. */
+  cancelled(index: number): void {
+    const job = this.#jobs.get(index);
+    if (job !== undefined) {
+      this.#jobs.delete(index);
+      this.#options.uploads.remove(this.#source, job);
+    } else if (this.#options.drop(index)) {
+      this.#options.wire().withdraw(index);
+    }
+  }
+
+  /** The peer asks for manifest pages; throws PROTOCOL_ERROR when it asks for too many at once. */
+  pathRequested(message: PathMessage, answer: (pages: readonly Uint8Array[]) => void): void {
+    if (this.#paths >= MAX_PEER_PATHS) throw new DiskswarmError('PROTOCOL_ERROR', 'too many page requests at once');
+    this.#paths += 1;
+    const { root, piece, fromLevel }: { root: ChunkId; piece: PieceIndex; fromLevel: number } = message;
+    this.#options.uploads.add(this.#source, {
+      lengthBytes: (fromLevel + 1) * PAGE_BYTES,
+      run: async () => {
+        const { server, host } = this.#options;
+        const pages = await this.#read(() => server.readPath(root, piece, fromLevel, host));
+        this.#paths -= 1;
+        answer(pages ?? []);
+      },
+    });
+  }
+
+  /** Nothing is served any more. */
+  close(): void {
+    this.#jobs.clear();
+    this.#options.uploads.forget(this.#source);
+  }
+
+  /** A read that fails for whatever operational reason is "not from here" to the peer; the store reports it where it matters. */
+  async #read<Value>(read: () => Promise<Value | null>): Promise<Value | null> {
+    if (!this.#options.admitted()) return null;
+    try {
+      return await read();
+    } catch (error) {
+      if (error instanceof DiskswarmError) return null;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,432 @@
+/**
+ * All sessions of this host: who is dialled, who is let in, which of two connections to one host survives.
+ *
+ * The composition of lanes, sessions, channels, serving and limits over an injected Transport, Clock and Random. It knows
+ * disks by the memberships given to it; it judges hosts (proof, roster, bans), never bytes. Constructor without effects;
+ * `stop` is idempotent and ends every connection.
+ */
+import {
+  type Address,
+  type Clock,
+  type Connection,
+  type ConnectionHandlers,
+  type DiskId,
+  DiskswarmError,
+  formatAddress,
+  fromHex,
+  type HostId,
+  hasCode,
+  type Listener,
+  parseAddress,
+  type Random,
+  type Timer,
+  type Transport,
+  toHex,
+} from '@diskswarm/core';
+import type { HostKeys, SwarmSecret } from '@diskswarm/identity';
+import { type LaneClass, type LaneHello, NONCE_BYTES } from '@diskswarm/wire';
+import { type Ban, Bans } from './bans.ts';
+import type { DiskChannel } from './disk-channel.ts';
+import { DownloadLimiter } from './download-limiter.ts';
+import { type ProofCandidate, type ProvenLane, proveAsInitiator, proveAsResponder } from './lane-handshake.ts';
+import {
+  DIAL_TIMEOUT_MS,
+  MAX_DIALS,
+  MAX_SESSIONS,
+  MAX_UNPROVEN_LANES,
+  MISBEHAVIOUR_BAN_MS,
+  SIMULTANEOUS_DIAL_MS,
+} from './limits.ts';
+import { type AddressSource, type DueDial, PeerBook } from './peer-book.ts';
+import type { DiskMembership } from './ports.ts';
+import { Session, type SessionHost } from './session.ts';
+import { TokenBucket } from './token-bucket.ts';
+import { UploadQueue } from './upload-queue.ts';
+
+export interface SwarmOptions {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly keys: HostKeys;
+  /** Chunk bytes per second to all peers together; null for no limit. @default null */
+  readonly uploadBytesPerSecond?: number | null;
+  /** The same from all peers. @default null */
+  readonly downloadBytesPerSecond?: number | null;
+  /** Told why hosts are sent away; for a log. */
+  readonly onMisbehaviour?: (host: HostId, error: DiskswarmError) => void;
+}
+
+/** A connected host as it is shown. */
+export interface PeerInfo {
+  readonly host: HostId;
+  readonly address: Address;
+  /** True when this host dialled. */
+  readonly initiator: boolean;
+  readonly lanes: readonly LaneClass[];
+  readonly rttUs: number | null;
+  readonly channels: readonly DiskChannel[];
+}
+
+/** Codes that only a peer that breaks rules can cause. */
+const MISBEHAVIOUR = [
+  'PEER_MISBEHAVED',
+  'PROTOCOL_ERROR',
+  'FORMAT_INVALID',
+  'INVALID_ID',
+  'CHUNK_CORRUPT',
+  'SIGNATURE_INVALID',
+];
+
+export class Swarm {
+  readonly #options: SwarmOptions;
+  readonly #clock: Clock;
+  readonly #self: HostId;
+  readonly #instance: Uint8Array;
+  readonly #memberships = new Map<DiskId, DiskMembership>();
+  readonly #sessions = new Map<HostId, Session>();
+  /** Accepted connections whose host is not known yet, oldest first. */
+  readonly #unproven = new Set<Connection>();
+  readonly #dials = new Map<Address, AbortController>();
+  readonly #bans: Bans;
+  readonly #book: PeerBook;
+  readonly #uploadLimit: TokenBucket;
+  readonly #downloadLimit: TokenBucket;
+  readonly #uploads: UploadQueue;
+  readonly #downloads: DownloadLimiter;
+  #listener: Listener | null = null;
+  #timer: Timer | null = null;
+  #running = false;
+
+  constructor(options: SwarmOptions) {
+    const { clock, random } = options;
+    this.#options = options;
+    this.#clock = clock;
+    this.#self = options.keys.hostId;
+    this.#instance = random.bytes(NONCE_BYTES);
+    this.#bans = new Bans(clock);
+    this.#book = new PeerBook(random);
+    this.#uploadLimit = new TokenBucket(clock, options.uploadBytesPerSecond ?? null);
+    this.#downloadLimit = new TokenBucket(clock, options.downloadBytesPerSecond ?? null);
+    this.#uploads = new UploadQueue(clock, this.#uploadLimit);
+    this.#downloads = new DownloadLimiter(clock, this.#downloadLimit);
+  }
+
+  /** Begins to accept and to dial; resolves with the address bound. Without `listen` it only dials. */
+  async start({ listen }: { listen?: Address } = {}): Promise<Address | null> {
+    if (listen !== undefined) {
+      this.#listener = await this.#options.transport.listen(listen, (connection) => this.#accept(connection));
+    }
+    this.#running = true;
+    this.#dialDue();
+    return this.#listener?.address ?? null;
+  }
+
+  /** Ends every session and stops accepting. Idempotent. */
+  async stop(): Promise<void> {
+    this.#running = false;
+    this.#timer?.cancel();
+    this.#timer = null;
+    const listener = this.#listener;
+    this.#listener = null;
+    for (const dial of this.#dials.values()) dial.abort();
+    for (const connection of this.#unproven) connection.destroy();
+    for (const session of [...this.#sessions.values()]) session.close();
+    this.#uploads.stop();
+    this.#downloads.stop();
+    await listener?.close();
+  }
+
+  /** Shares a disk with the hosts its roster admits. */
+  addDisk(membership: DiskMembership): void {
+    this.#memberships.set(membership.disk, membership);
+    this.#refresh();
+  }
+
+  /** Shares it no more; its channels are shut. */
+  removeDisk(disk: DiskId): void {
+    this.#memberships.delete(disk);
+    this.#book.removeDisk(disk);
+    this.#refresh();
+  }
+
+  /** The roster or the secrets of a disk changed: tells peers and shuts out who is revoked. */
+  rosterChanged(disk: DiskId): void {
+    const membership = this.#memberships.get(disk);
+    if (membership === undefined) return;
+    // Who is revoked learns it too, before its channel is shut.
+    for (const channel of this.channels(disk)) channel.sendRoster(membership.rosterBundle());
+    this.#refresh();
+  }
+
+  /** Hosts of `disk` may be at `address`; INVALID_ARGUMENT when it is none. */
+  addPeerAddress(disk: DiskId, address: Address, source: AddressSource): void {
+    if (parseAddress(address).port === 0)
+      throw new DiskswarmError('INVALID_ARGUMENT', 'a peer has a port', { data: { address } });
+    if (this.#memberships.has(disk) && this.#book.add(disk, address, source)) this.#dialDue();
+  }
+
+  /** Connected hosts. */
+  peers(): PeerInfo[] {
+    return [...this.#sessions.values()]
+      .filter((session) => session.up)
+      .map(({ host, address, initiator, lanes, rttUs, channels }) => ({
+        host,
+        address,
+        initiator,
+        lanes,
+        rttUs,
+        channels,
+      }));
+  }
+
+  /** Channels of a disk that are ready. */
+  channels(disk: DiskId): DiskChannel[] {
+    return [...this.#sessions.values()].flatMap((session) =>
+      session.channels.filter((channel) => channel.disk === disk && channel.ready),
+    );
+  }
+
+  /** Keeps a host away for `durationMs` and ends its session. */
+  ban(host: HostId, durationMs: number, reason: string): void {
+    this.#bans.add(host, durationMs, reason);
+    this.#sessions.get(host)?.close(new DiskswarmError('ABORTED', `banned: ${reason}`, { data: { host } }));
+  }
+
+  /** Lifts a ban; false when there is none. */
+  unban(host: HostId): boolean {
+    const lifted = this.#bans.remove(host);
+    if (lifted) this.#dialDue();
+    return lifted;
+  }
+
+  bans(): Ban[] {
+    return this.#bans.list();
+  }
+
+  /** Changes the limits at once; null for none. */
+  setLimits(limits: { uploadBytesPerSecond?: number | null; downloadBytesPerSecond?: number | null }): void {
+    if (limits.uploadBytesPerSecond !== undefined) this.#uploadLimit.setRate(limits.uploadBytesPerSecond);
+    if (limits.downloadBytesPerSecond !== undefined) this.#downloadLimit.setRate(limits.downloadBytesPerSecond);
+    this.#uploads.pump();
+    this.#downloads.update();
+  }
+
+  #refresh(): void {
+    for (const session of [...this.#sessions.values()]) session.refresh();
+    this.#dialDue();
+  }
+
+  #sessionHost(dialled: Address | null): SessionHost {
+    return {
+      clock: this.#clock,
+      self: this.#self,
+      uploads: this.#uploads,
+      downloads: this.#downloads,
+      memberships: () => this.#memberships.values(),
+      onUp: (session) => {
+        if (session.initiator && dialled !== null) void this.#dialBulk(session, dialled);
+      },
+      onClosed: (session, error) => this.#closed(session, error),
+    };
+  }
+
+  #admits(disk: DiskId, host: HostId): boolean {
+    return host !== this.#self && !this.#bans.has(host) && this.#memberships.get(disk)?.admits(host) === true;
+  }
+
+  #hello(lane: LaneHello['lane']): LaneHello {
+    const listenPort = this.#listener === null ? 0 : parseAddress(this.#listener.address).port;
+    return { instance: this.#instance, listenPort, lane };
+  }
+
+  #accept(connection: Connection): void {
+    const oldest = this.#unproven.values().next().value;
+    if (this.#unproven.size >= MAX_UNPROVEN_LANES) oldest?.destroy();
+    this.#unproven.add(connection);
+    proveAsResponder(connection, {
+      clock: this.#clock,
+      keys: this.#options.keys,
+      hello: this.#hello(null),
+      candidates: () => this.#candidates(),
+      admits: (disk, host) => this.#admits(disk, host),
+      onFailed: () => this.#unproven.delete(connection),
+      onProven: (lane) => {
+        this.#unproven.delete(connection);
+        return this.#attachAccepted(lane);
+      },
+    });
+  }
+
+  #candidates(): ProofCandidate[] {
+    return [...this.#memberships.values()].flatMap((membership) =>
+      membership.secrets().map((secret) => ({ disk: membership.disk, secret })),
+    );
+  }
+
+  #attachAccepted(proven: ProvenLane): ConnectionHandlers {
+    const { host, hello, connection } = proven;
+    const { kind, session: nonce } = hello.lane!;
+    const id = toHex(nonce);
+    const known = this.#sessions.get(host);
+    if (kind === 'bulk') {
+      if (known?.id === id && !known.initiator && known.lacks('bulk')) return known.attach('bulk', proven);
+      return refused(connection);
+    }
+    const instance = toHex(hello.instance);
+    if (!this.#running || !this.#makeWay(known, instance) || this.#sessions.size >= MAX_SESSIONS)
+      return refused(connection);
+    const address = listenAddress(connection.remoteAddress, hello.listenPort);
+    const session = this.#begin({ host, address, initiator: false, id, instance }, null);
+    if (hello.listenPort > 0) {
+      this.#book.add(proven.disk, address, 'session');
+      this.#book.reached(address, host, this.#clock.nowUs());
+    }
+    return session.attach('control', proven);
+  }
+
+  #begin(
+    identity: { host: HostId; address: Address; initiator: boolean; id: string; instance: string },
+    dialled: Address | null,
+  ): Session {
+    const session = new Session(this.#sessionHost(dialled), identity);
+    this.#sessions.set(identity.host, session);
+    return session;
+  }
+
+  /**
+   * A host that dials us has no session that works: it would have left otherwise. So a new one replaces what we still
+   * hold, except when both dialled at the same moment: then the connection of the lower host id stays.
+   */
+  #makeWay(known: Session | undefined, instance: string): boolean {
+    if (known === undefined) return true;
+    const young = this.#clock.nowUs() - known.startedUs < SIMULTANEOUS_DIAL_MS * 1000;
+    if (known.initiator && young && known.instance === instance && this.#self < known.host) return false;
+    known.close(new DiskswarmError('ABORTED', 'replaced by a newer connection', { data: { host: known.host } }));
+    return true;
+  }
+
+  #dialDue(): void {
+    if (!this.#running) return;
+    this.#timer?.cancel();
+    this.#timer = null;
+    const connected = (host: HostId): boolean => this.#sessions.has(host) || this.#bans.has(host);
+    const room = Math.min(MAX_DIALS - this.#dials.size, MAX_SESSIONS - this.#sessions.size);
+    const nowUs = this.#clock.nowUs();
+    if (room > 0) for (const due of this.#book.takeDue(nowUs, room, connected)) void this.#dialControl(due);
+    const next = this.#book.nextDueUs(connected);
+    if (next === null || room <= 0) return;
+    const delayMs = Math.max(1, Math.ceil((next - nowUs) / 1000));
+    this.#timer = this.#clock.setTimer(delayMs, () => this.#dialDue(), { background: true });
+  }
+
+  async #dialControl({ address, disk, attempt }: DueDial): Promise<void> {
+    const secrets = this.#memberships.get(disk)?.secrets() ?? [];
+    const secret = secrets[attempt % Math.max(1, secrets.length)];
+    const session = this.#options.random.bytes(NONCE_BYTES);
+    if (secret === undefined) {
+      this.#book.failed(address, this.#clock.nowUs());
+      return;
+    }
+    const proven = (lane: ProvenLane): ConnectionHandlers => {
+      const { host, hello } = lane;
+      this.#book.reached(address, host, this.#clock.nowUs());
+      const id = toHex(session);
+      const begun = this.#begin({ host, address, initiator: true, id, instance: toHex(hello.instance) }, address);
+      return begun.attach('control', lane);
+    };
+    const error = await this.#dial(address, { disk, secret }, { kind: 'control', session }, proven);
+    const nowUs = this.#clock.nowUs();
+    if (hasCode(error, 'ABORTED')) this.#book.release(address, nowUs);
+    else if (error !== null) this.#book.failed(address, nowUs);
+    this.#dialDue();
+  }
+
+  async #dialBulk(session: Session, address: Address): Promise<void> {
+    // Any disk of both will do to prove the lane; the session's channels are proven on the control lane.
+    const candidates = [...this.#memberships.values()].filter((membership) => membership.admits(session.host));
+    let error: DiskswarmError | null = new DiskswarmError('PEER_UNREACHABLE', 'no disk is shared any more');
+    for (const membership of candidates) {
+      const secret = membership.secrets()[0];
+      if (secret === undefined || session.closed) continue;
+      const lane = { kind: 'bulk', session: fromHex(session.id) } as const;
+      error = await this.#dial(address, { disk: membership.disk, secret }, lane, (proven) =>
+        proven.host === session.host && session.lacks('bulk')
+          ? session.attach('bulk', proven)
+          : refused(proven.connection),
+      );
+      if (error === null) return;
+    }
+    session.close(error ?? undefined);
+  }
+
+  /** Dials and proves; null once a lane began, else why not. */
+  async #dial(
+    address: Address,
+    candidate: { disk: DiskId; secret: SwarmSecret },
+    lane: NonNullable<LaneHello['lane']>,
+    onProven: (proven: ProvenLane) => ConnectionHandlers,
+  ): Promise<DiskswarmError | null> {
+    const abort = new AbortController();
+    const key = lane.kind === 'control' ? address : `${address} ${toHex(lane.session)}`;
+    this.#dials.set(key, abort);
+    try {
+      const connection = await this.#options.transport.dial(address, {
+        timeoutMs: DIAL_TIMEOUT_MS,
+        signal: abort.signal,
+      });
+      if (abort.signal.aborted) {
+        connection.destroy();
+        return new DiskswarmError('ABORTED', 'the dial was given up');
+      }
+      abort.signal.addEventListener('abort', () => connection.destroy(), { once: true });
+      return await new Promise((resolve) => {
+        proveAsInitiator(connection, {
+          clock: this.#clock,
+          keys: this.#options.keys,
+          hello: this.#hello(lane),
+          candidate,
+          admits: (disk, host) => {
+            if (host === this.#self) this.#book.isSelf(address);
+            return this.#admits(disk, host);
+          },
+          wants: (host) => {
+            const wanted = lane.kind === 'bulk' || !this.#sessions.has(host);
+            if (!wanted) this.#book.reached(address, host, this.#clock.nowUs());
+            return wanted && this.#running;
+          },
+          onFailed: resolve,
+          onProven: (proven) => {
+            resolve(null);
+            return onProven(proven);
+          },
+        });
+      });
+    } catch (error) {
+      if (error instanceof DiskswarmError) return error;
+      throw error;
+    } finally {
+      this.#dials.delete(key);
+    }
+  }
+
+  #closed(session: Session, error: DiskswarmError | undefined): void {
+    if (error !== undefined && MISBEHAVIOUR.includes(error.code)) {
+      this.#bans.add(session.host, MISBEHAVIOUR_BAN_MS, error.message);
+      this.#options.onMisbehaviour?.(session.host, error);
+    }
+    if (this.#sessions.get(session.host) === session) this.#sessions.delete(session.host);
+    this.#book.lost(session.host, this.#clock.nowUs(), session.complete);
+    this.#dialDue();
+  }
+}
+
+/** The lane is not wanted: nothing is said, the connection ends. */
+function refused(connection: Connection): ConnectionHandlers {
+  connection.close();
+  return { onData: () => undefined, onDrain: () => undefined, onClose: () => undefined };
+}
+
+/** Where a host that connected from `remote` accepts connections. */
+function listenAddress(remote: Address, port: number): Address {
+  return port === 0 ? remote : formatAddress(parseAddress(remote).host, port);
+}

@@ -1,0 +1,127 @@
+/**
+ * What this host serves next, over all peers and disks: every fault before any background chunk, peers in turn.
+ *
+ * A background chunk is read only while its lane has little waiting, so that what is read soon leaves and a cancel still
+ * finds it here; the upload limit is spent on faults first. Reads are bounded. Queues are bounded by the channels that
+ * fill them.
+ */
+import type { Clock, Timer } from '@diskswarm/core';
+import type { LaneClass } from '@diskswarm/wire';
+import { MAX_BULK_READS, MAX_SERVE_READS, SERVE_AHEAD_BYTES } from './limits.ts';
+import type { TokenBucket } from './token-bucket.ts';
+
+/** One thing asked for. `run` reads it, hands it to the lane and never rejects. */
+export interface UploadJob {
+  readonly lengthBytes: number;
+  run(): Promise<void>;
+}
+
+/** A lane of one disk of one peer. */
+export interface UploadSource {
+  readonly lane: LaneClass;
+  /** Bytes handed to the lane that have not entered the connection. */
+  backlogBytes(): number;
+}
+
+interface Queue {
+  readonly source: UploadSource;
+  readonly jobs: UploadJob[];
+  readingBytes: number;
+}
+
+export class UploadQueue {
+  readonly #clock: Clock;
+  readonly #limit: TokenBucket;
+  readonly #queues: Record<LaneClass, Queue[]> = { control: [], bulk: [] };
+  readonly #bySource = new Map<UploadSource, Queue>();
+  readonly #reads: Record<LaneClass, number> = { control: 0, bulk: 0 };
+  #timer: Timer | null = null;
+  #pumping = false;
+
+  constructor(clock: Clock, limit: TokenBucket) {
+    this.#clock = clock;
+    this.#limit = limit;
+  }
+
+  /** Queues a job and starts what may start. */
+  add(source: UploadSource, job: UploadJob): void {
+    let queue = this.#bySource.get(source);
+    if (queue === undefined) {
+      queue = { source, jobs: [], readingBytes: 0 };
+      this.#bySource.set(source, queue);
+      this.#queues[source.lane].push(queue);
+    }
+    queue.jobs.push(job);
+    this.pump();
+  }
+
+  /** Takes a job back that has not started; false when it has. */
+  remove(source: UploadSource, job: UploadJob): boolean {
+    const jobs = this.#bySource.get(source)?.jobs;
+    const index = jobs?.indexOf(job) ?? -1;
+    if (index < 0) return false;
+    jobs?.splice(index, 1);
+    return true;
+  }
+
+  /** Drops a source with all that waits for it. */
+  forget(source: UploadSource): void {
+    const queue = this.#bySource.get(source);
+    if (queue === undefined) return;
+    this.#bySource.delete(source);
+    queue.jobs.length = 0;
+    this.#queues[source.lane] = this.#queues[source.lane].filter((other) => other !== queue);
+  }
+
+  /** Starts what may start: after an add, when a read ended, when a lane drained, when the limit opened. */
+  pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    for (let queue = this.#next(); queue !== undefined; queue = this.#next()) this.#start(queue);
+    this.#pumping = false;
+  }
+
+  /** Ends the timer; queued jobs never start. */
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = null;
+    for (const source of [...this.#bySource.keys()]) this.forget(source);
+  }
+
+  #next(): Queue | undefined {
+    const reads = this.#reads.control + this.#reads.bulk;
+    if (reads >= MAX_SERVE_READS) return undefined;
+    const fault = this.#queues.control.find(startable);
+    const bulk =
+      fault === undefined && this.#reads.bulk < MAX_BULK_READS ? this.#queues.bulk.find(startable) : undefined;
+    const queue = fault ?? bulk;
+    if (queue === undefined) return undefined;
+    if (!this.#limit.open) {
+      this.#timer ??= this.#clock.setTimer(this.#limit.waitMs, () => {
+        this.#timer = null;
+        this.pump();
+      });
+      return undefined;
+    }
+    return queue;
+  }
+
+  #start(queue: Queue): void {
+    const { lane } = queue.source;
+    const job = queue.jobs.shift()!;
+    // To the end of the row: peers take turns.
+    this.#queues[lane] = [...this.#queues[lane].filter((other) => other !== queue), queue];
+    this.#limit.take(job.lengthBytes);
+    this.#reads[lane] += 1;
+    queue.readingBytes += job.lengthBytes;
+    void job.run().then(() => {
+      this.#reads[lane] -= 1;
+      queue.readingBytes -= job.lengthBytes;
+      this.pump();
+    });
+  }
+}
+
+function startable(queue: Queue): boolean {
+  return queue.jobs.length > 0 && queue.readingBytes + queue.source.backlogBytes() < SERVE_AHEAD_BYTES;
+}
