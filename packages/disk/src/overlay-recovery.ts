@@ -1,0 +1,120 @@
+/**
+ * Finds the layers that a former process left and finishes what a crash interrupted; running it twice changes nothing.
+ *
+ * - A layer without a header record was never completely made: its files go.
+ * - Layers that a `rebased` record names are part of their new base: their files go.
+ * - All layers but the uppermost were being frozen: they are synced and closed for writing.
+ * - A `suspect` file says that a sync failed in this boot: what was not flushed is void, as after a power cut.
+ */
+import { type DiskId, DiskswarmError, type GenerationId, type Storage } from '@diskswarm/core';
+import { Layer, type LayerContext, layerPaths } from './layer.ts';
+import { readMap } from './layer-replay.ts';
+import type { LayerHeader } from './map-record.ts';
+
+/** Name of the file that a failed sync leaves. */
+export const SUSPECT_NAME = 'suspect';
+
+const LAYER_FILE = /^(0|[1-9]\d{0,9})\.(data|map)$/;
+
+export interface FrozenStack {
+  /** Bottom first. */
+  readonly frozen: Layer[];
+  /** The generation below the lowest layer. */
+  readonly base: GenerationId;
+}
+
+/** Opens what is in the folder, or makes the first layer with `fresh`. */
+export async function recoverLayers(context: LayerContext, fresh: LayerHeader): Promise<{ stack: FrozenStack; top: Layer }> {
+  const { storage, folder } = context;
+  const suspect = `${folder}/${SUSPECT_NAME}`;
+  const lost = (await storage.stat(suspect)) !== null;
+  const open: Layer[] = [];
+  try {
+    for (const number of await layerNumbers(storage, folder)) {
+      const layer = await Layer.open(context, number, { lost });
+      if (layer === null) await removeLayer(storage, folder, number);
+      else open.push(layer);
+    }
+    for (const layer of open) assertSame(layer.header, fresh, layerPaths(folder, layer.header.layer).map);
+    const rebased = open.reduce<Layer['rebased']>((last, layer) => layer.rebased ?? last, null);
+    while (rebased !== null && open.length > 1 && open[0]!.header.layer <= rebased.droppedThrough) {
+      const gone = open.shift()!;
+      await gone.close();
+      await removeLayer(storage, folder, gone.header.layer);
+    }
+    const top = open.pop() ?? (await Layer.create(context, fresh));
+    for (const layer of open) {
+      await layer.sync();
+      await layer.freeze();
+    }
+    if (lost) {
+      // The verdict is in the layers' session records; once these are durable the file has done its work.
+      await top.sync();
+      await storage.remove(suspect);
+    }
+    await storage.syncFolder(folder);
+    return { stack: { frozen: open, base: rebased?.base ?? open[0]?.header.base ?? top.header.base }, top };
+  } catch (error) {
+    for (const layer of open) await layer.close().catch(() => {});
+    throw error;
+  }
+}
+
+/** What an overlay folder holds, read without changing it; null when there is no overlay. */
+export async function inspectOverlay(
+  storage: Storage,
+  folder: string,
+): Promise<{ disk: DiskId; epoch: number; base: GenerationId; layers: number; isClean: boolean } | null> {
+  const found = [];
+  for (const number of await layerNumbers(storage, folder)) {
+    const path = layerPaths(folder, number).map;
+    const layer = (await storage.stat(path)) === null ? null : await readMap(storage, path);
+    if (layer !== null) found.push(layer);
+  }
+  const first = found[0];
+  if (first === undefined) return null;
+  const rebased = found.reduce<(typeof first)['rebased']>((last, layer) => layer.rebased ?? last, null);
+  const live = found.filter((layer) => rebased === null || layer.header.layer > rebased.droppedThrough);
+  return {
+    disk: first.header.disk,
+    epoch: first.header.epoch,
+    base: rebased?.base ?? first.header.base,
+    layers: live.length,
+    isClean: live.every((layer) => layer.map.dataBlocks === 0 && layer.map.holeBlocks === 0),
+  };
+}
+
+/** Removes an overlay and its folder: what was not sealed is gone. A caller that was interrupted calls again before it opens the disk. */
+export async function discardOverlay(storage: Storage, folder: string): Promise<void> {
+  const numbers = await layerNumbers(storage, folder);
+  for (const number of numbers.reverse()) await removeLayer(storage, folder, number);
+  for (const name of await storage.list(folder)) await storage.remove(`${folder}/${name}`);
+  await storage.removeFolder(folder);
+}
+
+async function removeLayer(storage: Storage, folder: string, layer: number): Promise<void> {
+  const paths = layerPaths(folder, layer);
+  await storage.remove(paths.map);
+  await storage.remove(paths.data);
+}
+
+/** Numbers of the layers of which any file is there, rising. */
+async function layerNumbers(storage: Storage, folder: string): Promise<number[]> {
+  const numbers = new Set<number>();
+  for (const name of await storage.list(folder)) {
+    const match = LAYER_FILE.exec(name);
+    if (match !== null) numbers.add(Number(match[1]));
+  }
+  return [...numbers].sort((a, b) => a - b);
+}
+
+function assertSame(found: LayerHeader, expected: LayerHeader, path: string): void {
+  if (found.disk !== expected.disk || found.sizeBytes !== expected.sizeBytes) {
+    throw new DiskswarmError('JOURNAL_CORRUPT', `${path} belongs to another disk`, { data: { path, disk: found.disk } });
+  }
+  if (found.epoch !== expected.epoch) {
+    throw new DiskswarmError('ATTACHMENT_STATE', `${path} was written in epoch ${found.epoch}, not ${expected.epoch}`, {
+      data: { path, epoch: found.epoch, expected: expected.epoch },
+    });
+  }
+}
