@@ -1,0 +1,36 @@
+/** What the parts of an open store share. */
+import type { ChunkId, Storage } from '@diskswarm/core';
+import type { Catalog, Handle } from './catalog.ts';
+import type { Damage, DamageListener } from './damage.ts';
+import type { EventBuffer } from './event-buffer.ts';
+import type { PackFiles } from './pack-files.ts';
+import { packName } from './pack-format.ts';
+import type { PackWriter } from './pack-writer.ts';
+
+export interface StoreContext {
+  readonly storage: Storage;
+  readonly packFolder: string;
+  readonly nonce: number;
+  readonly catalog: Catalog;
+  readonly events: EventBuffer;
+  readonly files: PackFiles;
+  readonly writer: PackWriter;
+  readonly onDamage: DamageListener;
+}
+
+/** Takes a chunk that cannot be read out of the index, durably with the next sync, and reports it. */
+export function dropDamaged(
+  { catalog, events, onDamage, packFolder }: StoreContext,
+  handle: Handle,
+  kind: Damage['kind'],
+  id: ChunkId | null,
+): Damage {
+  const pack = catalog.packOf(handle);
+  const positionBytes = catalog.positionOf(handle);
+  const path = `${packFolder}/${packName(pack)}`;
+  const damage: Damage = { id, path, positionBytes, lengthBytes: catalog.lengthOf(handle), kind };
+  catalog.remove(handle);
+  events.pushDrop({ pack, positionBytes });
+  onDamage(damage);
+  return damage;
+}
