@@ -5,32 +5,41 @@
  */
 export const ERROR_CODES = {
   ABORTED: 'The caller gave the request up; nothing is left reserved.',
-  AGENT_ALREADY_RUNNING: 'Another agent holds this state folder; the message names its process. Stop it first, or use another --state.',
+  ADDRESS_UNAVAILABLE:
+    'The address of --listen is in use, or is none of this machine. Choose another; port 0 picks a free port.',
+  AGENT_ALREADY_RUNNING:
+    'Another agent holds this state folder; the message names its process. Stop it first, or use another --state.',
   AGENT_NOT_RUNNING: 'No agent answers in this state folder. Start one with `diskswarm agent --state DIR`.',
   ATTACHMENT_STATE: 'The attachment is in a state that forbids this (held, fenced, incoming or read-only).',
   BAD_CHUNK_SIZE: 'A chunk size is a power of two from 16K to 1M.',
   BAD_IMAGE: 'The image cannot be read as a disk: truncated, empty, no multiple of 512 bytes, or an unknown format.',
-  CHUNK_CORRUPT: 'Bytes do not match the id they are stored or sent under. `store verify` finds every such chunk; it is fetched again from a peer.',
+  CHUNK_CORRUPT:
+    'Bytes do not match the id they are stored or sent under. `store verify` finds every such chunk; it is fetched again from a peer.',
   CHUNK_NOT_FOUND: 'No host that is reachable holds this chunk. Start a host that held the disk before.',
   CLIENT_CONNECTED: 'A writable client is connected to the disk. Shut the VM down (or detach), then try again.',
   DISK_ATTACHED: 'The disk is attached. Detach it first.',
   DISK_FULL: 'The state folder has no room for new data; what was written before is safe. Free space, then go on.',
   DISK_NOT_FOUND: 'This host knows no disk of that name. `disk ls` lists the ones it does.',
   EPOCH_CONFLICT: 'Two epoch records claim the same epoch: the disk was forked. The message names both.',
-  EXTERNAL_TOOL_FAILED: 'A program that diskswarm ran for you failed or is missing; the message names it and the package that has it.',
+  EXTERNAL_TOOL_FAILED:
+    'A program that diskswarm ran for you failed or is missing; the message names it and the package that has it.',
   FORMAT_INVALID: 'A record is malformed, not canonical, too large, or holds an unknown critical field.',
   GENERATION_NOT_FOUND: 'The disk has no such generation here. `disk history` lists the ones it has.',
   GENERATION_UNTRUSTED: 'A generation whose signature or chain of epoch records does not verify; it was not taken.',
-  GUEST_COMMAND_FAILED: 'A command inside a test guest failed, or its bytes are not the ones it wrote; the message has its answer and exit code.',
+  GUEST_COMMAND_FAILED:
+    'A command inside a test guest failed, or its bytes are not the ones it wrote; the message has its answer and exit code.',
   GUEST_EXITED: "A test guest's QEMU ended before it was asked to; the message has what it said last.",
   GUEST_FAILED: 'A test guest could not boot, panicked, or was reset; the message has the end of its console.',
-  HANDOVER_IN_DOUBT: 'The relinquish was sent and its acceptance was not seen. Both hosts stay stopped; reconnect them and run the same command again.',
+  HANDOVER_IN_DOUBT:
+    'The relinquish was sent and its acceptance was not seen. Both hosts stay stopped; reconnect them and run the same command again.',
   HANDOVER_REFUSED: 'The other host signed a refusal. This host still owns the disk and goes on.',
   INTERNAL: 'A defect in diskswarm. Please report it with the message.',
   INVALID_ARGUMENT: 'An argument has the wrong form; the message says which and what it takes.',
   INVALID_ID: 'An id is malformed or fails its checksum.',
-  INVITATION_INVALID: 'The invitation is forged, altered, incomplete, or meant for another host. Ask for a new one with your `host id`.',
-  JOURNAL_CORRUPT: 'A journal has a damaged record before its end. The agent refuses to guess; restore the state folder or join the disk again.',
+  INVITATION_INVALID:
+    'The invitation is forged, altered, incomplete, or meant for another host. Ask for a new one with your `host id`.',
+  JOURNAL_CORRUPT:
+    'A journal has a damaged record before its end. The agent refuses to guess; restore the state folder or join the disk again.',
   LIMIT_EXCEEDED: 'Something outside asked for more than a documented limit (docs/LIMITS.md).',
   NAME_EXISTS: 'A disk of that name exists on this host. Choose another --name.',
   NOT_OWNER: 'Another host owns the disk now; the message names it. `disk take` asks it for the disk.',
@@ -44,11 +53,13 @@ export const ERROR_CODES = {
   REVOKED: 'This host was revoked from the disk. Ask the owner.',
   ROLE_FORBIDS: 'The role of this host in the roster does not allow this.',
   ROSTER_STALE: 'A roster or generation older than the highest seen was offered and refused.',
-  SEAL_NEEDS_CHUNKS: 'The seal needs the rest of partly written chunks and nobody reachable has them. Nothing is lost; seal again when a holder is back.',
+  SEAL_NEEDS_CHUNKS:
+    'The seal needs the rest of partly written chunks and nobody reachable has them. Nothing is lost; seal again when a holder is back.',
   SIGNATURE_INVALID: 'A signed record was altered, or signed by somebody else than it says; it was not taken.',
   STATE_VERSION: 'The state folder was written by another version of diskswarm.',
   TIMEOUT: 'What was waited for did not happen in time.',
-  WRITE_FAILED: 'A write or sync to the state folder failed. The export was fenced, nothing acknowledged by a flush is lost; check the disk, then attach again.',
+  WRITE_FAILED:
+    'A write or sync to the state folder failed. The export was fenced, nothing acknowledged by a flush is lost; check the disk, then attach again.',
 } as const satisfies Record<string, string>;
 
 /** A stable error code. */
