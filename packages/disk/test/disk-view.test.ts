@@ -218,7 +218,7 @@ test('zeros that stay allocated read as zeros and are data', async (t) => {
 test('incoming refuses writes until it is accepted, held refuses them again, fenced serves nothing', async (t) => {
   const disk = await TestDisk.of(noise(4 * CHUNK, 1));
   const { geometry, storage, base, overlay } = disk;
-  const pieces = new PieceTable({ geometry, storage, resolver: base });
+  const pieces = new PieceTable({ geometry, storage: storage.process(), resolver: base });
   const view = new DiskView({ geometry, pieces, overlay: null, attachment: attach('incoming', 2) });
   const refused = (run: () => unknown): void => {
     t.true(hasCode(t.throws(run as () => void), 'ATTACHMENT_STATE'));

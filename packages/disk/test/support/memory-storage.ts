@@ -29,7 +29,8 @@ export function randomFrom(seed: number): (limit: number) => number {
   };
 }
 
-export class MemoryStorage implements Storage {
+/** The machine's disk. A process uses it through `process()`, which dies with it. */
+export class MemoryStorage {
   capacityBytes = Number.POSITIVE_INFINITY;
   /** Says whether an operation on a path fails. */
   fault: ((operation: 'read' | 'write' | 'sync', path: string) => boolean) | null = null;
@@ -63,57 +64,9 @@ export class MemoryStorage implements Storage {
     return pages * PAGE;
   }
 
-  async open(path: string, mode: OpenMode): Promise<StorageFile> {
-    await turn();
-    let content = this.#names.get(path);
-    if (content !== undefined && mode === 'create-new') throw failure('WRITE_FAILED', path, 'exists');
-    if (content === undefined) {
-      if (mode === 'read' || mode === 'write') throw failure(mode === 'read' ? 'READ_FAILED' : 'WRITE_FAILED', path, 'absent');
-      content = new Content();
-      this.#change(path, content);
-    }
-    return new MemoryFile(this, path, content, this.#life);
-  }
-
-  async stat(path: string): Promise<{ sizeBytes: number } | null> {
-    await turn();
-    const content = this.#names.get(path);
-    return content === undefined ? null : { sizeBytes: content.size };
-  }
-
-  async list(folder: string): Promise<string[]> {
-    await turn();
-    const prefix = `${folder}/`;
-    return [...this.#names.keys()].filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length)).sort();
-  }
-
-  async makeFolder(): Promise<void> {}
-
-  async rename(from: string, to: string): Promise<void> {
-    await turn();
-    const content = this.#names.get(from);
-    if (content === undefined) throw failure('WRITE_FAILED', from, 'absent');
-    this.#change(to, content);
-    this.#change(from, null);
-  }
-
-  async remove(path: string): Promise<void> {
-    await turn();
-    if (this.#names.has(path)) this.#change(path, null);
-  }
-
-  async removeFolder(): Promise<void> {}
-
-  async syncFolder(): Promise<void> {
-    await turn();
-    this.#durableNames = new Map(this.#names);
-    this.#changes = [];
-  }
-
-  async freeBytes(): Promise<number> {
-    this.counts.freeBytes++;
-    await turn();
-    return Math.max(0, this.capacityBytes - this.usedBytes());
+  /** The storage as the process that runs now sees it. */
+  process(): Storage {
+    return new ProcessStorage(this, this.#life);
   }
 
   alive(life: number): void {
@@ -124,10 +77,95 @@ export class MemoryStorage implements Storage {
     if (this.fault?.(operation, path)) throw failure(operation === 'read' ? 'READ_FAILED' : 'WRITE_FAILED', path, 'injected');
   }
 
-  #change(path: string, content: Content | null): void {
+  contentOf(path: string): Content | undefined {
+    return this.#names.get(path);
+  }
+
+  paths(): string[] {
+    return [...this.#names.keys()];
+  }
+
+  syncNames(): void {
+    this.#durableNames = new Map(this.#names);
+    this.#changes = [];
+  }
+
+  change(path: string, content: Content | null): void {
     if (content === null) this.#names.delete(path);
     else this.#names.set(path, content);
     this.#changes.push({ path, content });
+  }
+}
+
+class ProcessStorage implements Storage {
+  readonly #memory: MemoryStorage;
+  readonly #life: number;
+
+  constructor(memory: MemoryStorage, life: number) {
+    this.#memory = memory;
+    this.#life = life;
+  }
+
+  async open(path: string, mode: OpenMode): Promise<StorageFile> {
+    await this.#turn();
+    let content = this.#memory.contentOf(path);
+    if (content !== undefined && mode === 'create-new') throw failure('WRITE_FAILED', path, 'exists');
+    if (content === undefined) {
+      if (mode === 'read' || mode === 'write') throw failure(mode === 'read' ? 'READ_FAILED' : 'WRITE_FAILED', path, 'absent');
+      content = new Content();
+      this.#memory.change(path, content);
+    }
+    return new MemoryFile(this.#memory, path, content, this.#life);
+  }
+
+  async stat(path: string): Promise<{ sizeBytes: number } | null> {
+    await this.#turn();
+    const content = this.#memory.contentOf(path);
+    return content === undefined ? null : { sizeBytes: content.size };
+  }
+
+  async list(folder: string): Promise<string[]> {
+    await this.#turn();
+    const prefix = `${folder}/`;
+    return this.#memory.paths().filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length)).sort();
+  }
+
+  async makeFolder(): Promise<void> {
+    this.#memory.alive(this.#life);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    await this.#turn();
+    const content = this.#memory.contentOf(from);
+    if (content === undefined) throw failure('WRITE_FAILED', from, 'absent');
+    this.#memory.change(to, content);
+    this.#memory.change(from, null);
+  }
+
+  async remove(path: string): Promise<void> {
+    await this.#turn();
+    if (this.#memory.contentOf(path) !== undefined) this.#memory.change(path, null);
+  }
+
+  async removeFolder(): Promise<void> {
+    this.#memory.alive(this.#life);
+  }
+
+  async syncFolder(): Promise<void> {
+    await this.#turn();
+    this.#memory.syncNames();
+  }
+
+  async freeBytes(): Promise<number> {
+    this.#memory.counts.freeBytes++;
+    await this.#turn();
+    return Math.max(0, this.#memory.capacityBytes - this.#memory.usedBytes());
+  }
+
+  /** Time passes; a process that died meanwhile does nothing any more. */
+  async #turn(): Promise<void> {
+    await turn();
+    this.#memory.alive(this.#life);
   }
 }
 

@@ -119,13 +119,13 @@ export class TestBase implements BaseResolver {
 
   /** Opens the pack again after a crash. */
   async reopen(): Promise<void> {
-    this.#pack = await this.#storage.open('store/pack', 'create');
+    this.#pack = await this.#storage.process().open('store/pack', 'create');
   }
 
   /** The pack as durable as a store would make it. */
   async sync(): Promise<void> {
     await this.#pack?.sync();
-    await this.#storage.syncFolder();
+    await this.#storage.process().syncFolder('store');
   }
 
   #reader(): ManifestReader {

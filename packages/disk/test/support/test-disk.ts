@@ -59,7 +59,8 @@ export class TestDisk {
   }
 
   async attach(): Promise<void> {
-    const { storage, geometry, base } = this;
+    const { geometry, base } = this;
+    const storage = this.storage.process();
     const { warmBytes, marginBytes = 0 } = this.options;
     this.overlay = await Overlay.open({
       storage,
@@ -84,10 +85,11 @@ export class TestDisk {
 
   /** Freezes and seals; `beforeDrop` runs where a crash would find the generation durable and the layers still there. */
   async seal(beforeDrop: () => Promise<void> = async () => {}): Promise<SealResult | null> {
+    const storage = this.storage.process();
     const names = await this.overlay.freeze();
     const last = names[names.length - 1];
     if (last === undefined) return null;
-    const layers = await Promise.all(names.map(({ path }) => openFrozenLayer(this.storage, path)));
+    const layers = await Promise.all(names.map(({ path }) => openFrozenLayer(storage, path)));
     const { base, geometry } = this;
     const sealed = await sealOverlay({
       layers,
@@ -101,6 +103,7 @@ export class TestDisk {
     });
     for (const layer of layers) await layer.close();
     await base.sync();
+    await storage.syncFolder('store');
     this.#sequence++;
     this.generation = generationId(this.#sequence);
     base.root = sealed.root;
