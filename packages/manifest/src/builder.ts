@@ -72,7 +72,7 @@ export class ManifestBuilder {
   /** `entry` counts the slots of the level from the start of the disk. */
   #set(level: number, entry: number, id: ChunkId): void {
     if (id === ZERO_ID) return;
-    const page = this.#open[level] ?? Buffer.alloc(PAGE_BYTES);
+    const page = this.#open[level] ?? new Uint8Array(PAGE_BYTES);
     this.#open[level] = page;
     setIdAt(page, entry % PAGE_FANOUT, id);
   }

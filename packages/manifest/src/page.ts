@@ -7,6 +7,7 @@ import { blake3, type ChunkId, ID_BYTES, PAGE_BYTES, type PageId, toHex, ZERO_ID
 export const ZERO_PAGE: Uint8Array = new Uint8Array(PAGE_BYTES);
 
 const ZERO_SLOT = ZERO_PAGE.subarray(0, ID_BYTES);
+const SCRATCH = Buffer.alloc(ID_BYTES);
 
 /** The id of a page of exactly 8 KiB. */
 export function pageIdOf(page: Uint8Array): PageId {
@@ -22,8 +23,8 @@ export function idAt(page: Uint8Array, slot: number): ChunkId {
 
 /** Writes an id into a slot. */
 export function setIdAt(page: Uint8Array, slot: number, id: ChunkId): void {
-  if (id === ZERO_ID) slotOf(page, slot).fill(0);
-  else asBuffer(page).write(id, slot * ID_BYTES, ID_BYTES, 'hex');
+  SCRATCH.write(id, 'hex');
+  page.set(SCRATCH, slot * ID_BYTES);
 }
 
 /** True when both pages hold the same id in a slot. */
@@ -33,8 +34,4 @@ export function sameIdAt(a: Uint8Array, b: Uint8Array, slot: number): boolean {
 
 function slotOf(page: Uint8Array, slot: number): Uint8Array {
   return page.subarray(slot * ID_BYTES, (slot + 1) * ID_BYTES);
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

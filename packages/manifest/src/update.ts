@@ -41,7 +41,7 @@ export async function growRoot(root: PageId, fromPieces: number, toPieces: numbe
   if (toPieces < fromPieces) throw new RangeError(`a disk of ${fromPieces} pieces cannot shrink to ${toPieces}`);
   let grown = root;
   for (let level = levelsFor(fromPieces); level < levelsFor(toPieces) && grown !== ZERO_ID; level++) {
-    const page = Buffer.alloc(PAGE_BYTES);
+    const page = new Uint8Array(PAGE_BYTES);
     setIdAt(page, 0, grown);
     grown = pageIdOf(page);
     await sink.put(grown, page);
@@ -98,7 +98,7 @@ class Update {
   async #load(level: number, index: number): Promise<OpenPage> {
     const parent = this.#open[level + 1];
     const id = parent === undefined ? this.#root : idAt(parent.page, index % PAGE_FANOUT);
-    const page = Buffer.alloc(PAGE_BYTES);
+    const page = new Uint8Array(PAGE_BYTES);
     if (id !== ZERO_ID) {
       const bytes = await this.#options.source.get(id);
       checkPageShape(bytes, { level, index }, this.#options.pieces);
