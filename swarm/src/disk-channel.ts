@@ -266,7 +266,7 @@ export class DiskChannel {
   }
 
   #half(kind: LaneClass, infoHash: Uint8Array): LaneHalf {
-    const { chunkSizeBytes, server } = this.#membership;
+    const { chunkSizeBytes } = this.#membership;
     const wire: BittorrentChannel = new BittorrentChannel(
       {
         infoHash,
@@ -299,12 +299,10 @@ export class DiskChannel {
     const serving = new PeerServing({
       lane: kind,
       host: this.#link.host,
-      chunkSizeBytes,
-      server,
+      membership: this.#membership,
       spaces: this.#spaces,
       uploads: this.#link.uploads,
       sent: this.#sent,
-      admitted: () => this.#membership.admits(this.#link.host),
       wire: () => wire,
       backlogBytes: () => this.#link.lane(kind)?.backlogBytesOf(this.number) ?? 0,
       drop: (index) => this.#link.lane(kind)?.drop(this.number, index) ?? false,

@@ -13,6 +13,8 @@
  * ```
  */
 export type { Ban } from './bans.ts';
+export { DiskAnnouncer, type DiskAnnouncerOptions, type TrackerStatus } from './discovery/disk-announcer.ts';
+export type { TrackerClient } from './discovery/tracker-client.ts';
 export { DiskChannel } from './disk-channel.ts';
 export type { AddressSource } from './peer-book.ts';
 export * from './ports.ts';

@@ -8,20 +8,17 @@ import type { ChunkId, HostId, PieceIndex } from '@diskswarm/core';
 import { DiskswarmError, PAGE_BYTES } from '@diskswarm/core';
 import type { BittorrentChannel, LaneClass, PathMessage, PieceSpaces } from '@diskswarm/wire';
 import { MAX_PEER_PATHS } from './limits.ts';
-import type { DiskServer } from './ports.ts';
+import type { DiskMembership } from './ports.ts';
 import type { RateMeter } from './rate-meter.ts';
 import type { UploadJob, UploadQueue, UploadSource } from './upload-queue.ts';
 
 export interface PeerServingOptions {
   readonly lane: LaneClass;
   readonly host: HostId;
-  readonly chunkSizeBytes: number;
-  readonly server: DiskServer;
+  readonly membership: DiskMembership;
   readonly spaces: PieceSpaces;
   readonly uploads: UploadQueue;
   readonly sent: RateMeter;
-  /** False once the roster revoked the peer: nothing is served to it. */
-  admitted(): boolean;
   wire(): BittorrentChannel;
   backlogBytes(): number;
   /** Takes a piece back that has not begun to leave. */
@@ -41,7 +38,8 @@ export class PeerServing {
 
   /** The peer asks for a chunk. */
   requested(index: number): void {
-    const { spaces, server, host, chunkSizeBytes } = this.#options;
+    const { spaces, membership, host } = this.#options;
+    const { chunkSizeBytes } = membership;
     const found = spaces.find(index);
     if (found === undefined) {
       this.#options.wire().answer(index, null);
@@ -50,7 +48,7 @@ export class PeerServing {
     const job: UploadJob = {
       lengthBytes: chunkSizeBytes,
       run: async () => {
-        const bytes = await this.#read(() => server.readPiece(found.space.generation, found.piece, host));
+        const bytes = await this.#read(() => membership.server.readPiece(found.space.generation, found.piece, host));
         if (this.#jobs.get(index) !== job) return;
         this.#jobs.delete(index);
         const whole = bytes?.length === chunkSizeBytes ? bytes : null;
@@ -81,8 +79,8 @@ export class PeerServing {
     this.#options.uploads.add(this.#source, {
       lengthBytes: (fromLevel + 1) * PAGE_BYTES,
       run: async () => {
-        const { server, host } = this.#options;
-        const pages = await this.#read(() => server.readPath(root, piece, fromLevel, host));
+        const { membership, host } = this.#options;
+        const pages = await this.#read(() => membership.server.readPath(root, piece, fromLevel, host));
         this.#paths -= 1;
         answer(pages ?? []);
       },
@@ -95,9 +93,12 @@ export class PeerServing {
     this.#options.uploads.forget(this.#source);
   }
 
-  /** A read that fails for whatever operational reason is "not from here" to the peer; the store reports it where it matters. */
+  /**
+   * A host that the roster no longer admits gets nothing. A read that fails for whatever operational reason is "not from
+   * here" to the peer; the store reports it where it matters.
+   */
   async #read<Value>(read: () => Promise<Value | null>): Promise<Value | null> {
-    if (!this.#options.admitted()) return null;
+    if (!this.#options.membership.admits(this.#options.host)) return null;
     try {
       return await read();
     } catch (error) {

@@ -159,9 +159,15 @@ export class Session {
       if (error !== undefined) lane.connection.destroy();
     }
     if (error === undefined && lanes.length > 0) {
-      this.#owner.clock.setTimer(LINGER_MS, () => lanes.forEach((lane) => lane.connection.destroy()), {
-        background: true,
-      });
+      this.#owner.clock.setTimer(
+        LINGER_MS,
+        () => {
+          for (const lane of lanes) lane.connection.destroy();
+        },
+        {
+          background: true,
+        },
+      );
     }
     this.#owner.onClosed(this, error);
   }

@@ -27,7 +27,8 @@ class TestConnection implements Connection {
   readonly #link: Link;
   peer: TestConnection | null = null;
   queuedBytes = 0;
-  /** Most bytes that ever waited to be delivered while this end was paused or slow. */
+  /** Nothing arrives any more, and nothing says so. */
+  silenced = false;
   #handlers: ConnectionHandlers | null = null;
   #held: Uint8Array[] = [];
   #paused = false;
@@ -96,12 +97,13 @@ class TestConnection implements Connection {
   }
 
   deliver(bytes: Uint8Array): void {
+    if (this.silenced) return;
     this.#held.push(bytes);
     this.#deliverHeld();
   }
 
   ended(error?: Error): void {
-    if (this.#destroyed) return;
+    if (this.#destroyed || this.silenced) return;
     this.#destroyed = true;
     this.#told(error);
   }
@@ -161,6 +163,11 @@ export class TestNetwork {
   /** Ends all connections without a word. */
   cutAll(): void {
     for (const connection of this.connections.splice(0)) connection.destroy(new Error('cut'));
+  }
+
+  /** All links go dead without a word. */
+  silence(): void {
+    for (const connection of this.connections) connection.silenced = true;
   }
 
   transport(name: string): Transport {
