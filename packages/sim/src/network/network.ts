@@ -165,6 +165,7 @@ export class SimNetwork {
     });
     near.attach(out, back);
     far.attach(back, out);
+    this.#open(); // Forgets the ones that have ended.
     this.#joints.add({ ends: [near, far], hosts: [dialler.port.host, listener.port.host] });
     return [near, far];
   }

@@ -24,6 +24,7 @@ export interface PortListener {
 }
 
 const FIRST_FREE_PORT = 49_152;
+const LAST_PORT = 65_535;
 
 export class NetworkPort {
   readonly host: string;
@@ -34,7 +35,7 @@ export class NetworkPort {
   readonly #waiting: Pipe[] = [];
   #sending = false;
   #downFreeAtUs = 0;
-  #nextPort = FIRST_FREE_PORT;
+  #nextPort = LAST_PORT;
 
   constructor(host: string, ip: string, network: SimProcess) {
     this.host = host;
@@ -44,8 +45,9 @@ export class NetworkPort {
 
   /** A port nobody listens on. */
   freePort(): number {
-    while (this.listeners.has(this.#nextPort)) this.#nextPort++;
-    return this.#nextPort++;
+    do this.#nextPort = this.#nextPort === LAST_PORT ? FIRST_FREE_PORT : this.#nextPort + 1;
+    while (this.listeners.has(this.#nextPort));
+    return this.#nextPort;
   }
 
   /** The pipe has something to send. */

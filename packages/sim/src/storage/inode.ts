@@ -27,6 +27,8 @@ export class Inode {
   #dirty = new Map<number, number>();
   #writebacks: Writeback[] = [];
   #durableSizeBytes = 0;
+  /** True while pages beyond the end may still hold room. */
+  #cutOff = false;
   /** The size that reads see. */
   sizeBytes = 0;
   /** When the last sync that was begun ends: syncs of one file end in their order. */
@@ -73,6 +75,7 @@ export class Inode {
       this.#current.delete(page); // Never handed to the medium: nothing to undo there.
       this.#dirty.delete(page);
     }
+    this.#cutOff ||= sizeBytes < this.sizeBytes;
     this.sizeBytes = sizeBytes;
   }
 
@@ -149,6 +152,8 @@ export class Inode {
 
   /** Gives back the room of pages that a truncation cut off, once that is durable. */
   #dropBeyondEnd(): void {
+    if (!this.#cutOff || this.#writebacks.length > 0) return;
+    this.#cutOff = this.#dirty.size > 0;
     for (const page of [...this.#durable.keys()]) {
       if (page * BLOCK_BYTES < Math.max(this.sizeBytes, this.#durableSizeBytes) || this.#dirty.has(page)) continue;
       this.#durable.delete(page);
