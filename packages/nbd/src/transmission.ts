@@ -116,7 +116,8 @@ export class Transmission {
     while (at < bytes.length && !this.#ended) {
       if (this.#writes.missingBytes > 0) at = this.#writes.push(bytes, at);
       else if (this.#stalled) {
-        this.#rest = owned ? bytes.subarray(at) : bytes.slice(at);
+        // Not slice: on a Buffer that would be a view.
+        this.#rest = owned ? bytes.subarray(at) : new Uint8Array(bytes.subarray(at));
         return;
       } else if (this.#headerBytes === 0 && bytes.length - at >= REQUEST_BYTES) {
         this.#request(this.#viewOf(bytes), at);
