@@ -24,6 +24,7 @@ const BLOCK_OVERHEAD_BYTES = 8;
 /** Largest block: 9 million chunks in one of 256 parts. */
 const MAX_BLOCK_BYTES = 288 * 1024 * 1024;
 const ENTRY_BYTES = KEY_BYTES + 16;
+const WRITE_BYTES = 1024 * 1024;
 const MAX_SETS = 2 ** 24;
 
 /** What a checkpoint says beside the catalog. */
@@ -50,22 +51,16 @@ export async function writeCheckpoint(
   const beside = `${path}.new`;
   await storage.remove(beside);
   const file = await storage.open(beside, 'create-new');
-  let position = HEADER_BYTES;
-  const writeBlock = async (block: Buffer): Promise<void> => {
-    const overhead = Buffer.alloc(BLOCK_OVERHEAD_BYTES);
-    overhead.writeUInt32LE(block.length, 0);
-    overhead.writeUInt32LE(crc32(block), 4);
-    await file.write([overhead, block], position);
-    position += overhead.length + block.length;
-  };
+  const out = new BlockOutput(file);
   try {
     const header = Buffer.alloc(HEADER_BYTES);
     MAGIC.copy(header);
     header.writeUInt32LE(CHECKPOINT_VERSION, 8);
-    await file.write([header], 0);
-    for (const shard of catalog.shards) await writeBlock(encodeShard(shard));
+    await out.add(header);
+    for (const shard of catalog.shards) await out.addBlock(encodeShard(shard));
     const synced = await settle();
-    await writeBlock(encodeTrailer(catalog, { nonce, scanFrom, synced }));
+    await out.addBlock(encodeTrailer(catalog, { nonce, scanFrom, synced }));
+    await out.flush();
     await file.sync();
   } catch (error) {
     await file.close();
@@ -75,7 +70,40 @@ export async function writeCheckpoint(
   await file.close();
   await storage.rename(beside, path);
   await storage.syncFolder(folderOf(path));
-  return position;
+  return out.writtenBytes;
+}
+
+/** Gathers blocks into writes of about a megabyte. */
+class BlockOutput {
+  readonly #file: StorageFile;
+  #views: Uint8Array[] = [];
+  #gatheredBytes = 0;
+  writtenBytes = 0;
+
+  constructor(file: StorageFile) {
+    this.#file = file;
+  }
+
+  async addBlock(block: Buffer): Promise<void> {
+    const overhead = Buffer.alloc(BLOCK_OVERHEAD_BYTES);
+    overhead.writeUInt32LE(block.length, 0);
+    overhead.writeUInt32LE(crc32(block), 4);
+    await this.add(overhead);
+    await this.add(block);
+  }
+
+  async add(view: Uint8Array): Promise<void> {
+    this.#views.push(view);
+    this.#gatheredBytes += view.length;
+    if (this.#gatheredBytes >= WRITE_BYTES) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    const views = this.#views.splice(0);
+    await this.#file.write(views, this.writtenBytes);
+    this.writtenBytes += this.#gatheredBytes;
+    this.#gatheredBytes = 0;
+  }
 }
 
 /** Fills an empty catalog from `path`; null when there is no checkpoint that can be used, whatever the reason. The catalog is then in an undefined state. */

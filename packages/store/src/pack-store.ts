@@ -102,6 +102,8 @@ export class PackStore implements ChunkStore {
    */
   static async open(storage: Storage, options: PackStoreOptions): Promise<PackStore> {
     await storage.makeFolder(PACK_FOLDER);
+    // Also for names that an earlier process made and did not live to sync.
+    for (const folder of ['', 'store', PACK_FOLDER]) await storage.syncFolder(folder);
     const onDamage = options.onDamage ?? (() => {});
     const found = await recover(
       storage,
@@ -123,8 +125,6 @@ export class PackStore implements ChunkStore {
     });
     const newest = catalog.packs.get(found.newestPack);
     if (newest !== undefined && found.readable) await writer.resume(newest);
-    // Names that an earlier process made and did not live to sync.
-    await storage.syncFolder(PACK_FOLDER);
     const files = new PackFiles(storage, PACK_FOLDER);
     const store = new PackStore({ storage, packFolder: PACK_FOLDER, nonce, catalog, events, files, writer, onDamage });
     // A new store writes its nonce down before anything depends on it; a rebuilt one need not be rebuilt again.
