@@ -1,5 +1,6 @@
 /** Crashes at every step, damage at every byte: nothing synced is lost, nothing damaged is passed over. */
 import { DiskswarmError } from '@diskswarm/core';
+import { createSimulation } from '@diskswarm/sim';
 import test from 'ava';
 import fc from 'fast-check';
 import { MemoryStorage } from './support/memory-storage.ts';
@@ -209,4 +210,28 @@ test('garbage is never taken for a journal', async (t) => {
     }),
   );
   t.pass();
+});
+
+test('what a replay showed survives a power cut, even if an earlier sync failed', async (t) => {
+  for (let seed = 0; seed < 20; seed++) {
+    const simulation = createSimulation(seed);
+    const host = simulation.host('home');
+    await simulation.run(async () => {
+      await host.storage.makeFolder('log');
+      await host.storage.syncFolder('');
+      const { journal } = await openTexts(host.storage, 300);
+      for (let index = 0; index < 40; index++) {
+        journal.append(text(`${index} ${'w'.repeat(index * 20)}`));
+        if (index === 5) await journal.sync();
+      }
+      host.disk.fail({ operation: 'sync' });
+      await t.throwsAsync(journal.sync(), { code: 'WRITE_FAILED' });
+      host.crash();
+      const again = await openTexts(host.storage);
+      t.true(again.texts.length >= 6);
+      host.powerCut();
+      const last = await openTexts(host.storage);
+      t.deepEqual(last.texts, again.texts, `seed ${seed}`);
+    });
+  }
 });

@@ -165,11 +165,13 @@ class Scan {
     const pending = this.#pending
       .splice(0)
       .filter(({ found }) => found.type !== 'record' || found.header.kind !== KIND.mark);
-    const suspects = new Set([...pending.map(({ pack }) => pack), ...this.#headless]);
+    // A pack with nothing but a header has no mark to vouch for it either.
+    const bare = [...this.#catalog.packs.values()].filter(({ sizeBytes }) => sizeBytes <= PACK_HEADER_BYTES);
+    const suspects = new Set([...pending.map(({ pack }) => pack), ...this.#headless, ...bare]);
     for (const pack of [...suspects].sort((a, b) => a.number - b.number)) {
       const file = await this.#storage.open(pack.path, 'write');
       try {
-        if (this.#headless.includes(pack)) file.writeSync(encodePackHeader(pack.number, this.#nonce), 0);
+        file.writeSync(encodePackHeader(pack.number, this.#nonce), 0);
         for (const { found } of pending.filter((one) => one.pack === pack)) await this.#judge(pack, file, found);
         pack.sizeBytes = Math.max(pack.sizeBytes, PACK_HEADER_BYTES);
         await file.sync();

@@ -8,7 +8,17 @@ import type { DiskId, Storage } from '@diskswarm/core';
 import { createSimulation, type SimHost, type Simulation } from '@diskswarm/sim';
 import test from 'ava';
 import type { PackStore } from '../src/index.ts';
-import { admissionsOf, CHECKPOINT, type Chunk, chunk, DISK_A, DISK_B, DISK_C, openStore, readAll } from './support/fixture.ts';
+import {
+  admissionsOf,
+  CHECKPOINT,
+  type Chunk,
+  chunk,
+  DISK_A,
+  DISK_B,
+  DISK_C,
+  openStore,
+  readAll,
+} from './support/fixture.ts';
 
 const ALL: readonly Chunk[] = Array.from({ length: 40 }, (_, number) => chunk(number, 700 + number * 30));
 const DISKS: readonly DiskId[] = [DISK_A, DISK_B, DISK_C];
@@ -73,7 +83,8 @@ async function live(storage: Storage, below: (limit: number) => number, expected
       settled();
     } else if (choice < 10) {
       const kept = new Set(Array.from({ length: below(10) }, () => below(ALL.length)));
-      for (const number of ALL.keys()) if (!kept.has(number) && expected.get(number, disk)) expected.set(number, disk, false);
+      for (const number of ALL.keys())
+        if (!kept.has(number) && expected.get(number, disk)) expected.set(number, disk, false);
       await store.remove(
         disk,
         [...kept].map((number) => ALL[number]!.id),

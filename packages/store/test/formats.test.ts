@@ -7,7 +7,15 @@ import { Catalog } from '../src/catalog.ts';
 import { readCheckpoint } from '../src/checkpoint.ts';
 import { IndexShard } from '../src/index-shard.ts';
 import { keyOfId, newKey, readKey, writeKey } from '../src/key.ts';
-import { decodePackHeader, decodeRecordHeader, encodePackHeader, encodeRecordHeader, KIND, packName, packNumberOf } from '../src/pack-format.ts';
+import {
+  decodePackHeader,
+  decodeRecordHeader,
+  encodePackHeader,
+  encodeRecordHeader,
+  KIND,
+  packName,
+  packNumberOf,
+} from '../src/pack-format.ts';
 import { admissionsOf, CHECKPOINT, type Chunk, DISK_A, DISK_B, onHost, openStore } from './support/fixture.ts';
 
 interface Golden {
@@ -76,8 +84,14 @@ test('record headers survive a round trip; no other pack or nonce takes them', (
         const bytes = Buffer.alloc(90);
         encodeRecordHeader(bytes, 3, { kind, lengthBytes, pack, id: Buffer.from(id).toString('hex'), disk, nonce });
         const header = decodeRecordHeader(bytes, 3, pack, nonce);
-        t.deepEqual({ ...header, id: Uint8Array.from(header!.id), disk: Uint8Array.from(header!.disk) }, { kind, lengthBytes, id, disk });
-        return decodeRecordHeader(bytes, 3, pack + 1, nonce) === null && decodeRecordHeader(bytes, 3, pack, (nonce ^ 1) >>> 0) === null;
+        t.deepEqual(
+          { ...header, id: Uint8Array.from(header!.id), disk: Uint8Array.from(header!.disk) },
+          { kind, lengthBytes, id, disk },
+        );
+        return (
+          decodeRecordHeader(bytes, 3, pack + 1, nonce) === null &&
+          decodeRecordHeader(bytes, 3, pack, (nonce ^ 1) >>> 0) === null
+        );
       },
     ),
   );
@@ -85,14 +99,25 @@ test('record headers survive a round trip; no other pack or nonce takes them', (
 
 test('garbage is no header', (t) => {
   const header = Buffer.alloc(84);
-  encodeRecordHeader(header, 0, { kind: KIND.chunk, lengthBytes: 5, pack: 1, id: 'ab'.repeat(32), disk: new Uint8Array(32), nonce: 7 });
+  encodeRecordHeader(header, 0, {
+    kind: KIND.chunk,
+    lengthBytes: 5,
+    pack: 1,
+    id: 'ab'.repeat(32),
+    disk: new Uint8Array(32),
+    nonce: 7,
+  });
   for (let at = 0; at < 84; at++) {
     const changed = Buffer.from(header);
     changed[at]! ^= 1;
     t.is(decodeRecordHeader(changed, 0, 1, 7), null, `byte ${at}`);
   }
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => decodeRecordHeader(Buffer.from(bytes), 0, 1, 7) === null));
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => decodePackHeader(Buffer.from(bytes), 1, 'x') === null));
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => decodeRecordHeader(Buffer.from(bytes), 0, 1, 7) === null),
+  );
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => decodePackHeader(Buffer.from(bytes), 1, 'x') === null),
+  );
   const pack = encodePackHeader(9, 1234);
   t.is(decodePackHeader(pack, 9, 'x'), 1234);
   t.is(decodePackHeader(pack, 8, 'x'), null);
@@ -101,7 +126,8 @@ test('garbage is no header', (t) => {
 test('pack names hold numbers', (t) => {
   t.is(packName(7), '00000007.pack');
   t.is(packNumberOf('00000007.pack'), 7);
-  for (const name of ['7.pack', '00000007.pack.new', 'x', '0000000a.pack', '00000000.pack']) t.is(packNumberOf(name), 0, name);
+  for (const name of ['7.pack', '00000007.pack.new', 'x', '0000000a.pack', '00000000.pack'])
+    t.is(packNumberOf(name), 0, name);
 });
 
 test('keys are the first half of an id, in hex and in bytes', (t) => {
@@ -120,27 +146,32 @@ test('a part of the index is a map', (t) => {
   // Few distinct second words, so that probes run long and removals have something to shift.
   const word = fc.constantFrom(0, 1, 2, 3, 127, 126, 255, 2 ** 32 - 1);
   fc.assert(
-    fc.property(fc.array(fc.tuple(fc.constantFrom('insert', 'insert', 'remove'), word, fc.nat(30)), { maxLength: 400 }), (steps) => {
-      const shard = new IndexShard();
-      const model = new Map<string, number>();
-      for (const [step, [what, second, third]] of steps.entries()) {
-        const key = Uint32Array.of(0, second, third, 0);
-        const ordinal = shard.find(key);
-        if (model.has(key.join()) !== ordinal >= 0) return false;
-        if (ordinal >= 0 && shard.lengths[ordinal] !== model.get(key.join())) return false;
-        if (what === 'insert' && ordinal < 0) {
-          const added = shard.insert(key);
-          shard.packs[added] = 1;
-          shard.lengths[added] = step;
-          model.set(key.join(), step);
-        } else if (what === 'remove' && ordinal >= 0) {
-          shard.remove(ordinal);
-          model.delete(key.join());
+    fc.property(
+      fc.array(fc.tuple(fc.constantFrom('insert', 'insert', 'remove'), word, fc.nat(30)), { maxLength: 400 }),
+      (steps) => {
+        const shard = new IndexShard();
+        const model = new Map<string, number>();
+        for (const [step, [what, second, third]] of steps.entries()) {
+          const key = Uint32Array.of(0, second, third, 0);
+          const ordinal = shard.find(key);
+          if (model.has(key.join()) !== ordinal >= 0) return false;
+          if (ordinal >= 0 && shard.lengths[ordinal] !== model.get(key.join())) return false;
+          if (what === 'insert' && ordinal < 0) {
+            const added = shard.insert(key);
+            shard.packs[added] = 1;
+            shard.lengths[added] = step;
+            model.set(key.join(), step);
+          } else if (what === 'remove' && ordinal >= 0) {
+            shard.remove(ordinal);
+            model.delete(key.join());
+          }
+          if (shard.count !== model.size) return false;
         }
-        if (shard.count !== model.size) return false;
-      }
-      return [...model].every(([name, length]) => shard.lengths[shard.find(Uint32Array.from(name.split(',').map(Number)))] === length);
-    }),
+        return [...model].every(
+          ([name, length]) => shard.lengths[shard.find(Uint32Array.from(name.split(',').map(Number)))] === length,
+        );
+      },
+    ),
   );
   t.pass();
 });

@@ -45,7 +45,12 @@ export function onHost(seed: number, scenario: (host: SimHost) => Promise<void>)
 }
 
 /** Flips bits of a file, behind everybody's back. */
-export async function damageFile(storage: Storage, path: string, positionBytes: number, lengthBytes = 1): Promise<void> {
+export async function damageFile(
+  storage: Storage,
+  path: string,
+  positionBytes: number,
+  lengthBytes = 1,
+): Promise<void> {
   const file = await storage.open(path, 'write');
   const bytes = new Uint8Array(lengthBytes);
   await file.read(bytes, positionBytes);
