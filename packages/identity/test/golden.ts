@@ -1,5 +1,6 @@
 /** One record of every format, made from fixed seeds: what the fixture holds as literal bytes. */
 import { toHex } from '@diskswarm/core';
+import { SeededRandom } from '@diskswarm/sim';
 import {
   createAcceptance,
   createForce,
@@ -15,7 +16,7 @@ import {
   signHello,
   topicOf,
 } from '../src/index.ts';
-import { chainOf, generationIn, makeDisk, nextGeneration, relinquishTo, seededRandom } from './helpers.ts';
+import { chainOf, generationIn, makeDisk, nextGeneration, relinquishTo } from './helpers.ts';
 
 const binding = new Uint8Array(32).fill(0x42);
 const nonce = new Uint8Array(16).fill(0x17);
@@ -48,7 +49,7 @@ export function makeGolden(): { [name: string]: string } {
   return {
     hostKeys: toHex(encodeHostKeys(home)),
     hostId: home.hostId,
-    ownerFile: toHex(encodeOwnerFile(owner, 'correct horse', seededRandom('file'))),
+    ownerFile: toHex(encodeOwnerFile(owner, 'correct horse', new SeededRandom('file'))),
     genesis: toHex(genesis.bytes),
     diskId: genesis.disk,
     roster: toHex(roster.bytes),

@@ -1,5 +1,6 @@
 /** A small disk with three hosts, from fixed seeds: the same keys and bytes in every run. */
-import { blake3, type ChunkId, type Random } from '@diskswarm/core';
+import type { ChunkId } from '@diskswarm/core';
+import { SeededRandom } from '@diskswarm/sim';
 import {
   createGeneration,
   createGenesis,
@@ -19,21 +20,9 @@ import {
   verifyEpochChain,
 } from '../src/index.ts';
 
-/** Bytes that depend on the seed and the number of calls only. */
-export function seededRandom(seed: string): Random {
-  let count = 0;
-  const block = (): Uint8Array => blake3(Buffer.from(`${seed} ${count++}`));
-  const bytes = (length: number): Uint8Array => {
-    const out = new Uint8Array(length);
-    for (let at = 0; at < length; at += 32) out.set(block().subarray(0, length - at), at);
-    return out;
-  };
-  return { bytes, below: (limit) => Buffer.from(block()).readUInt32LE() % limit };
-}
-
 /** Everything that the tests of this package talk about. */
 export function makeDisk(seed = 'disk') {
-  const random = seededRandom(seed);
+  const random = new SeededRandom(seed);
   const owner = createOwner(random);
   const [home, office, hotel] = [createHostKeys(random), createHostKeys(random), createHostKeys(random)];
   const stranger = createHostKeys(random);

@@ -1,4 +1,5 @@
 import { encodeCanonical } from '@diskswarm/core';
+import { SeededRandom } from '@diskswarm/sim';
 import test from 'ava';
 import fc from 'fast-check';
 import {
@@ -15,7 +16,7 @@ import {
   shortHost,
   withoutRecovery,
 } from '../src/index.ts';
-import { codeOf, makeDisk, seededRandom } from './helpers.ts';
+import { codeOf, makeDisk } from './helpers.ts';
 
 const { home, office, owner, random } = makeDisk();
 
@@ -105,7 +106,7 @@ test('an owner file that asks for unbounded work is refused before any is done',
 });
 
 test('a damaged owner file is an error with a code, never a crash', (t) => {
-  const header = encodeOwnerFile(createOwner(seededRandom('x')), 'p', random);
+  const header = encodeOwnerFile(createOwner(new SeededRandom('x')), 'p', random);
   t.is(
     codeOf(() => decodeOwnerFile(header.subarray(0, header.length - 1), 'p')),
     'FORMAT_INVALID',

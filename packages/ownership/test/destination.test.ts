@@ -11,7 +11,7 @@ import {
   INITIAL_SOURCE,
   standingOf,
 } from '../src/index.ts';
-import { firstGeneration, genesis, grant, keys, owner, roster, sealAfter, startChain } from './model.ts';
+import { firstGeneration, genesis, grant, keys, owner, roster, sealAfter, startChain } from './disk.ts';
 
 const [home, office, hotel] = keys as [(typeof keys)[0], (typeof keys)[0], (typeof keys)[0]];
 const offerWith = (fill: number) =>

@@ -7,7 +7,7 @@ import {
   MAX_OWNERSHIP_MESSAGE_BYTES,
   type OwnershipMessage,
 } from '../src/index.ts';
-import { genesis } from './model.ts';
+import { genesis } from './disk.ts';
 
 const { disk } = genesis;
 const nonce = new Uint8Array(16).fill(5);

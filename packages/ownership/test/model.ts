@@ -4,22 +4,14 @@
  * A world is immutable: a step gives a new one, so that a walk can branch. The network is a set that only grows: whatever was
  * sent may arrive at any time, any number of times, or never. A crash keeps what `persist` made durable and nothing else.
  */
-import { blake3, type ChunkId, type HostId, type Random, toHex } from '@diskswarm/core';
+import { blake3, type HostId, toHex } from '@diskswarm/core';
 import {
-  createGeneration,
-  createGenesis,
-  createGrant,
-  createHostKeys,
-  createOwner,
-  createRoster,
-  createSwarmSecret,
   decodeEpochRecord,
   decodeGeneration,
   decodeVerdict,
   type EpochChain,
   type EpochRecord,
   type Generation,
-  type HostKeys,
   mergeEpochRecords,
   type Relinquish,
   verifyEpochChain,
@@ -44,6 +36,7 @@ import {
   type SourceState,
   standingOf,
 } from '../src/index.ts';
+import { firstGeneration, genesis, grant, keys, roster, sealAfter, startChain } from './disk.ts';
 
 /** Decoding checks signatures; a walk opens the same bytes very often. */
 function remembered<Value>(open: (bytes: Uint8Array) => Value): (bytes: Uint8Array) => Value {
@@ -60,41 +53,6 @@ const openDestination = remembered((bytes) => decodeDestinationState(bytes, gene
 const openEpochRecord = remembered((bytes) => decodeEpochRecord(bytes, genesis));
 const openVerdict = remembered((bytes) => decodeVerdict(bytes, genesis));
 const openGeneration = remembered(decodeGeneration);
-
-export function seededRandom(seed: string): Random {
-  let count = 0;
-  const block = (): Uint8Array => blake3(Buffer.from(`${seed} ${count++}`));
-  const bytes = (length: number): Uint8Array => Buffer.concat([block(), block()]).subarray(0, length);
-  return { bytes, below: (limit) => Buffer.from(block()).readUInt32LE() % limit };
-}
-
-const random = seededRandom('ownership');
-export const owner = createOwner(random);
-export const genesis = createGenesis(owner, 65536, random);
-export const keys: readonly HostKeys[] = [createHostKeys(random), createHostKeys(random), createHostKeys(random)];
-export const outsider = createHostKeys(random);
-export const roster = createRoster(
-  {
-    genesis,
-    sequence: 1,
-    members: keys.map(({ hostId }) => ({ host: hostId, role: 'writer' })),
-    secret: createSwarmSecret(random),
-  },
-  owner,
-  random,
-);
-export const grant = createGrant(genesis, keys[0]!.hostId, owner);
-export const startChain: EpochChain = verifyEpochChain([grant], genesis, roster);
-
-/** A generation by `by`, the owner in `chain`, after `parent`. */
-export function sealAfter(chain: EpochChain, by: HostKeys, parent: Generation | null): Generation {
-  const { disk } = genesis;
-  const { epoch, authority } = chain.current;
-  const link = parent && { disk, generation: parent.id };
-  const rest = { root: disk as string as ChunkId, sizeBytes: 1 << 20, kept: false, wallMs: 0 };
-  return createGeneration({ disk, epoch, authority, sequence: (parent?.sequence ?? 0) + 1, parent: link, ...rest }, by);
-}
-export const firstGeneration = sealAfter(startChain, keys[0]!, null);
 
 export interface Host {
   readonly durable: {

@@ -10,12 +10,13 @@ import {
   revokeMember,
   verifyEpochChain,
 } from '@diskswarm/identity';
+import { SeededRandom } from '@diskswarm/sim';
 import test from 'ava';
 import { type DiskView, diskSafety, INITIAL_SOURCE, mayDropCopy, safeToSwitchOff } from '../src/index.ts';
-import { firstGeneration, genesis, grant, keys, owner, sealAfter, seededRandom } from './model.ts';
+import { firstGeneration, genesis, grant, keys, owner, sealAfter } from './disk.ts';
 
 const [home, office, keeper] = keys as [HostKeys, HostKeys, HostKeys];
-const random = seededRandom('safety');
+const random = new SeededRandom('safety');
 const members = [home, office].map(({ hostId }) => ({ host: hostId, role: 'writer' as const }));
 const roster = createRoster(
   {

@@ -8,6 +8,7 @@ import {
   type Relinquish,
   revokeMember,
 } from '@diskswarm/identity';
+import { SeededRandom } from '@diskswarm/sim';
 import test from 'ava';
 import {
   applySource,
@@ -22,7 +23,7 @@ import {
   type SourceEvent,
   type SourceState,
 } from '../src/index.ts';
-import { firstGeneration, genesis, grant, keys, outsider, owner, roster, seededRandom, startChain } from './model.ts';
+import { firstGeneration, genesis, grant, keys, outsider, owner, roster, startChain } from './disk.ts';
 
 const [home, office, hotel] = keys as [(typeof keys)[0], (typeof keys)[0], (typeof keys)[0]];
 const context: SourceContext = { genesis, roster, chain: startChain, keys: home, destination: INITIAL_DESTINATION };
@@ -111,7 +112,7 @@ const refusals: [string, string, SourceEvent, Partial<SourceContext>][] = [
       roster: revokeMember(
         { genesis, roster, host: office.hostId, after: { epoch: 1, sequence: 1 } },
         owner,
-        seededRandom('r'),
+        new SeededRandom('r'),
       ).roster,
     },
   ],
