@@ -21,18 +21,19 @@ export function chooseForFault(entry: Entry, holders: readonly ConnectedHolder[]
   return choose(entry, holders, nowUs, (peer) => (peer.hasRoom ? peer.expectedUs(entry.want.lengthBytes) : null));
 }
 
-/** The peer for a background chunk; `owner` has taken others of its run. */
+/** The peer for a background chunk; `owner` has taken others of its run, `among` leaves peers out for now. */
 export function chooseForBackground(
   entry: Entry,
   holders: readonly ConnectedHolder[],
   nowUs: number,
   owner: Peer | undefined,
+  among: (peer: Peer) => boolean,
 ): Verdict {
   const { lengthBytes } = entry.want;
   const known = holders.some((holder) => holder.certainty === 'has' && mayBeAsked(entry, holder, nowUs));
   const candidates = known ? holders.filter(({ certainty }) => certainty === 'has') : holders;
   return choose(entry, candidates, nowUs, (peer) => {
-    if (!peer.takesBackground(lengthBytes)) return null;
+    if (!peer.takesBackground(lengthBytes) || !among(peer)) return null;
     const untried = !peer.model.measured && peer.requests.size === 0;
     if (untried || (peer === owner && !peer.late)) return 0;
     return peer.expectedUs(lengthBytes);

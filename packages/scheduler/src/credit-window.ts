@@ -5,8 +5,8 @@
  * - A round is half a window of answers, two at least; its shortest queueing time counts, so one hiccup does not.
  * - Start: doubles per round trip until an answer queued for half the target.
  * - Then 1/16 of a chunk per round; after eight quiet rounds the step doubles each round, so a fast path is found again.
- * - A round that queued beyond the target: back to what the path holds without a queue (window × base / response),
- *   never below half, a chunk less at least. Answers to requests from before that say nothing any more.
+ * - A round that queued beyond the target: back to what the path holds without a queue (under way × base / response),
+ *   a chunk less than was under way, never below half. Answers to requests from before that say nothing any more.
  * - Target: a quarter of the shortest response, 4 to 25 ms. Floor 1 or 2 chunks, ceiling 8 MiB.
  */
 import { PATIENCE, SCHEDULER_LIMITS } from './limits.ts';
@@ -43,6 +43,7 @@ export class CreditWindow {
   #roundAnswers = 0;
   #roundQueueUs = Number.POSITIVE_INFINITY;
   #roundLimited = false;
+  #roundOutstandingBytes = 0;
 
   /** The window never falls below `floorChunks` chunks of the size last seen. */
   constructor({ floorChunks }: { floorChunks: number }) {
@@ -75,6 +76,7 @@ export class CreditWindow {
     this.#roundAnswers++;
     this.#roundQueueUs = Math.min(this.#roundQueueUs, sample.queueUs);
     this.#roundLimited ||= limited;
+    this.#roundOutstandingBytes = Math.max(this.#roundOutstandingBytes, sample.outstandingBytes);
     if (this.#roundAnswers >= 2 && this.#roundBytes * 2 >= this.#windowBytes) {
       this.#endRound(targetUs, sample.baseUs, nowUs);
     }
@@ -92,10 +94,13 @@ export class CreditWindow {
     const queueUs = this.#roundQueueUs;
     if (queueUs > targetUs) {
       const chunk = this.#chunkBytes;
-      const held = Math.max(0.5, baseUs / (baseUs + queueUs)) * this.#windowBytes;
-      const oneLess = (Math.floor(this.#windowBytes / chunk) - 1) * chunk;
+      // Faults go past the window: what built the queue is what was under way, not what was allowed.
+      const underWay = Math.max(this.#windowBytes, this.#roundOutstandingBytes);
+      const held = (baseUs / (baseUs + queueUs)) * underWay;
+      const oneLess = (Math.floor(underWay / chunk) - 1) * chunk;
+      const holds = Math.max(this.#windowBytes / 2, Math.min(Math.ceil(held / chunk) * chunk, oneLess));
       this.#leaveStart();
-      this.#set(Math.min(Math.ceil(held / chunk) * chunk, oneLess));
+      this.#set(Math.min(this.#windowBytes, holds));
       this.#validFromUs = nowUs;
     } else if (this.#roundLimited && !this.#starting) {
       this.#set(this.#windowBytes + this.#stepBytes);
@@ -117,6 +122,7 @@ export class CreditWindow {
     this.#roundAnswers = 0;
     this.#roundQueueUs = Number.POSITIVE_INFINITY;
     this.#roundLimited = false;
+    this.#roundOutstandingBytes = 0;
   }
 
   #set(bytes: number): void {

@@ -5,7 +5,8 @@
  * within a disk in queue order among the first 64, runs kept with their peer where that leaves nobody idle.
  * Leaves lateness to lateness.ts and events to scheduler.ts. Collects the effects of the event at hand.
  */
-import type { Priority } from '@diskswarm/core';
+import { PRIORITY, type Priority } from '@diskswarm/core';
+import { Calibration } from './calibration.ts';
 import { type Choice, chooseForBackground, chooseForFault } from './choose.ts';
 import { Deadlines } from './deadlines.ts';
 import { BACKGROUND, type DiskState } from './disk-state.ts';
@@ -21,7 +22,11 @@ export type Alarm =
   | { readonly kind: 'stalled'; readonly peer: Peer }
   | { readonly kind: 'retry'; readonly entry: Entry }
   | { readonly kind: 'unpark'; readonly disk: DiskState }
-  | { readonly kind: 'banEnds'; readonly peer: Peer };
+  | { readonly kind: 'banEnds'; readonly peer: Peer }
+  /** Nothing but time is new: credit may be free, or the measuring over. */
+  | { readonly kind: 'goOn' };
+
+const anyPeer = (): boolean => true;
 
 interface Picked {
   readonly entry: Entry;
@@ -31,8 +36,11 @@ interface Picked {
 export class Dispatch {
   readonly ledger: Ledger;
   readonly wants: Wants;
+  readonly calibration = new Calibration();
   readonly alarms = new Deadlines<Alarm>();
   nowUs = Number.NEGATIVE_INFINITY;
+  /** When the alarm for the first kept place is set for. */
+  #goOnUs = Number.POSITIVE_INFINITY;
   /** Effects of the event at hand. */
   effects: Effect[] = [];
 
@@ -50,32 +58,51 @@ export class Dispatch {
     }
   }
 
-  /** Asks for background as far as credit goes. */
+  /** Asks for background as far as credit goes, or for one chunk alone while peers are measured. */
   askBackground(): void {
-    while (this.ledger.takesBackground(1) && this.#askOne());
+    const { calibration, ledger, nowUs } = this;
+    const placeFreeUs = ledger.freePlaces(nowUs);
+    if (this.wants.disks.size === 0) return;
+    if (placeFreeUs < this.#goOnUs || this.#goOnUs <= nowUs) {
+      this.#goOnUs = placeFreeUs;
+      if (Number.isFinite(placeFreeUs)) this.alarms.set(placeFreeUs, { kind: 'goOn' });
+    }
+    if (!calibration.running(nowUs) && calibration.begin(nowUs)) {
+      this.alarms.set(calibration.endsUs, { kind: 'goOn' });
+    }
+    if (calibration.running(nowUs)) {
+      if (!ledger.quiet) return;
+      const peer = this.#askOne((peer) => calibration.wants(peer));
+      if (peer !== null) {
+        calibration.asked(peer, nowUs);
+        return;
+      }
+      calibration.end(nowUs, false);
+    }
+    while (ledger.takesBackground(1) && this.#askOne(anyPeer) !== null);
   }
 
-  /** Asks for the most urgent chunk that somebody takes; false when there is none. */
-  #askOne(): boolean {
+  /** Asks for the most urgent chunk that one of these peers takes; null when there is none. */
+  #askOne(among: (peer: Peer) => boolean): Peer | null {
     for (const priority of BACKGROUND) {
       const disks = [...this.wants.disks.values()].sort((a, b) => a.servedBytes - b.servedBytes);
       for (const disk of disks) {
         this.wants.refill(disk, priority);
         if (disk.queue(priority).length === 0) continue;
-        const picked = this.#pick(disk, priority);
-        if (picked === 'noCredit') return false;
+        const picked = this.#pick(disk, priority, among);
+        if (picked === 'noCredit') return null;
         if (picked === null) continue;
         disk.queue(priority).own(picked.entry, picked.choice.peer);
         disk.servedBytes += picked.entry.want.lengthBytes;
         this.ask(picked.entry, picked.choice, 'bulk');
-        return true;
+        return picked.choice.peer;
       }
     }
-    return false;
+    return null;
   }
 
   /** The first chunk of a queue that somebody takes; one of another peer's run only when there is nothing else. */
-  #pick(disk: DiskState, priority: Priority): Picked | 'noCredit' | null {
+  #pick(disk: DiskState, priority: Priority, among: (peer: Peer) => boolean): Picked | 'noCredit' | null {
     const queue = disk.queue(priority);
     let second: Picked | null = null;
     let index = 0;
@@ -85,8 +112,9 @@ export class Dispatch {
       if (!this.ledger.takesBackground(entry.want.lengthBytes)) return second ?? 'noCredit';
       // Chunks of a disk are of one size: when no peer takes one, none takes the next.
       if (seen === 0 && !this.ledger.someoneTakes(entry.want.lengthBytes)) break;
-      const owner = queue.ownerOf(entry);
-      const verdict = chooseForBackground(entry, this.wants.holdersOf(entry), this.nowUs, owner);
+      if (second !== null && second.entry.rarity < entry.rarity) break;
+      const owner = priority === PRIORITY.bulk ? queue.ownerOf(entry) : undefined;
+      const verdict = chooseForBackground(entry, this.wants.holdersOf(entry), this.nowUs, owner, among);
       if (verdict === 'nobody') {
         this.#park(entry);
         continue;
@@ -125,7 +153,7 @@ export class Dispatch {
   cancel(request: Request): void {
     const waitedUs = this.nowUs - request.sentAtUs;
     if (waitedUs > request.expectedUs) request.peer.model.learnError(waitedUs, request.expectedUs);
-    this.ledger.remove(request);
+    this.ledger.remove(request, this.nowUs);
     this.effects.push({ type: 'cancel', peer: request.peer.id, key: request.entry.want.key });
   }
 

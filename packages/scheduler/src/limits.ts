@@ -46,8 +46,8 @@ export const PATIENCE = {
   unparkUs: 10_000,
   /** The shortest response counts for one to two of these: a route that became longer is believed after that. */
   baseWindowUs: 30_000_000,
-  /** A peer's queue counts for the host's for so long after its last answer. */
-  recentUs: 1_000_000,
+  /** A fault's place is kept for the next one for so long: who reads on has used the bytes by then. */
+  faultPlaceUs: 20_000,
   /** First ban; each further one doubles it. */
   banUs: 600_000_000,
   banMaxUs: 86_400_000_000,

@@ -78,9 +78,8 @@ export class Peer {
   bannedUntilUs = 0;
   /** Something is late here and nothing has come since. */
   late = false;
-  /** Queueing time of the last background answer. */
-  queueUs = 0;
-  queueAtUs = Number.NEGATIVE_INFINITY;
+  /** When it was last asked for something alone. */
+  calibratedUs = Number.NEGATIVE_INFINITY;
   /** A deadline to look for stalled requests is set. */
   watched = false;
 

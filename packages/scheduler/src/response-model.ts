@@ -12,8 +12,9 @@ const RATE_PERIOD_US = 50_000;
 const RATE_PERIOD_BYTES = 1024 * 1024;
 const RATE_WEIGHT = 0.3;
 const ERROR_WEIGHT = 1 / 8;
-/** One answer after minutes may not make every later fault wait for minutes. */
+/** One answer after minutes may not make every later fault wait for minutes: that was a stall, not a rate. */
 const MAX_ERROR_US = 2_000_000;
+const MAX_BUSY_US = 2_000_000;
 
 interface Shortest {
   currentUs: number;
@@ -66,7 +67,7 @@ export class ResponseModel {
     }
     this.learnError(responseUs, expectedUs);
     this.#busyBytes += lengthBytes;
-    this.#busyUs += nowUs - Math.max(sentAtUs, this.#lastAnswerUs);
+    this.#busyUs += Math.min(MAX_BUSY_US, nowUs - Math.max(sentAtUs, this.#lastAnswerUs));
     this.#lastAnswerUs = nowUs;
     if (this.#busyUs >= RATE_PERIOD_US || (this.#busyBytes >= RATE_PERIOD_BYTES && this.#busyUs > 0)) {
       const rate = this.#busyBytes / this.#busyUs;

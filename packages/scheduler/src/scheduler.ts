@@ -129,7 +129,7 @@ export class Scheduler {
         this.#arrived(event.peer, event.key);
         break;
       case 'corrupt':
-        this.#corrupt(event.peer);
+        this.#corrupt(event.peer, event.key);
         break;
       case 'rejected':
         this.#rejected(event.peer, event.key);
@@ -178,6 +178,7 @@ export class Scheduler {
     if (peer.bannedUntilUs > this.#dispatch.nowUs)
       this.#dispatch.alarms.set(peer.bannedUntilUs, { kind: 'banEnds', peer });
     this.#ledger.peers.set(id, peer);
+    this.#dispatch.calibration.peerJoined();
     this.#changed();
   }
 
@@ -188,7 +189,7 @@ export class Scheduler {
     this.#wants.availabilityChanged();
     this.#wants.disown(peer);
     for (const request of [...peer.requests.values()]) {
-      this.#ledger.remove(request);
+      this.#ledger.remove(request, this.#dispatch.nowUs);
       this.#dispatch.waitAgain(request.entry);
     }
   }
@@ -208,7 +209,7 @@ export class Scheduler {
     if (entry !== undefined) this.#dispatch.finish(entry);
   }
 
-  #corrupt(id: HostId): void {
+  #corrupt(id: HostId, key: string): void {
     const untilUs = this.#bans.add(id, this.#dispatch.nowUs);
     const peer = this.#ledger.peers.get(id);
     if (peer !== undefined) {
@@ -216,7 +217,8 @@ export class Scheduler {
       this.#dispatch.alarms.set(untilUs, { kind: 'banEnds', peer });
       this.#wants.disown(peer);
       for (const request of [...peer.requests.values()]) {
-        this.#dispatch.cancel(request);
+        if (request.entry.want.key === key) this.#ledger.remove(request, this.#dispatch.nowUs);
+        else this.#dispatch.cancel(request);
         this.#dispatch.waitAgain(request.entry);
       }
     }
@@ -227,7 +229,7 @@ export class Scheduler {
     const entry = this.#wants.entries.get(key);
     const request = entry?.requests.get(id);
     if (entry === undefined || request === undefined) return;
-    this.#ledger.remove(request);
+    this.#ledger.remove(request, this.#dispatch.nowUs);
     this.#dispatch.exclude(entry, request.peer);
     this.#dispatch.waitAgain(entry);
   }
@@ -249,6 +251,9 @@ export class Scheduler {
         break;
       case 'banEnds':
         if (alarm.peer.bannedUntilUs <= this.#dispatch.nowUs) this.#changed();
+        break;
+      case 'goOn':
+        break; // Background is looked at after every event.
     }
   }
 

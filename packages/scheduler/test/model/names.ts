@@ -3,8 +3,8 @@ import {
   type ChunkId,
   type DiskId,
   type HostId,
-  PRIORITY,
   type PieceIndex,
+  PRIORITY,
   type Priority,
   pieceIndex,
 } from '@diskswarm/core';

@@ -4,7 +4,14 @@
  * downlink is one queue, first in first out. It checks the scheduler's promises at every effect.
  */
 import type { HostId } from '@diskswarm/core';
-import { type Effect, type Holder, Scheduler, SCHEDULER_LIMITS, type SchedulerEvent, type Want } from '../../src/index.ts';
+import {
+  type Effect,
+  type Holder,
+  SCHEDULER_LIMITS,
+  Scheduler,
+  type SchedulerEvent,
+  type Want,
+} from '../../src/index.ts';
 import { CHUNK } from './names.ts';
 import { seededRandom } from './seeded-random.ts';
 
@@ -83,7 +90,25 @@ export class Network {
     for (const effect of this.scheduler.apply(event, this.nowUs)) {
       this.log.push(effect);
       this.#perform(effect);
+      if (effect.type === 'request' && effect.lane === 'bulk') this.#checkCredit(effect.peer);
     }
+  }
+
+  /** Bytes under way now, as the network sees it. */
+  outstandingBytes(peers: Iterable<ModelledPeer> = this.peers.values()): number {
+    let bytes = 0;
+    for (const { asked } of peers) for (const { want } of asked.values()) bytes += want.lengthBytes;
+    return bytes;
+  }
+
+  #checkCredit(id: HostId): void {
+    const { creditBytes, peers } = this.scheduler.snapshot();
+    const peer = this.peers.get(id)!;
+    const host = this.outstandingBytes();
+    if (host > Math.max(creditBytes, CHUNK)) this.broken.push(`${host} bytes under way, ${creditBytes} allowed`);
+    const mine = this.outstandingBytes([peer]);
+    const allowed = peers.find((snapshot) => snapshot.peer === id)!.creditBytes;
+    if (mine > Math.max(allowed, CHUNK)) this.broken.push(`${mine} bytes under way at a peer, ${allowed} allowed`);
   }
 
   after(delayUs: number, run: () => void): void {
@@ -157,7 +182,10 @@ export class Network {
     if (peer.sending) return;
     const { behaviour = 'serve', oneWayUs, upBytesPerUs } = peer.model;
     while (peer.jobs[0]?.cancelled) peer.jobs.shift();
-    const index = Math.max(0, peer.jobs.findIndex(({ lane }) => lane === 'fault'));
+    const index = Math.max(
+      0,
+      peer.jobs.findIndex(({ lane }) => lane === 'fault'),
+    );
     const job = peer.jobs[index];
     if (job === undefined || behaviour === 'silent') return;
     const life = peer.life;

@@ -1,0 +1,91 @@
+/** The window's own rules, sample by sample. */
+import { KIB, MIB } from '@diskswarm/core';
+import test from 'ava';
+import { CreditWindow, queueTargetUs } from '../src/credit-window.ts';
+
+const CHUNK = 64 * KIB;
+const BASE_US = 80_000;
+
+/** Answers that queued for `queueUs`, each to a request of just before, with the window full. */
+function feed(window: CreditWindow, count: number, queueUs: number, from: { nowUs: number }): void {
+  for (let index = 0; index < count; index++) {
+    from.nowUs += 1000;
+    const outstandingBytes = Math.floor(window.bytes / CHUNK) * CHUNK;
+    const sample = { bytes: CHUNK, sentAtUs: from.nowUs - 1, queueUs, baseUs: BASE_US, outstandingBytes };
+    window.learn(sample, from.nowUs);
+  }
+}
+
+test('the target is a quarter of the distance, from 4 to 25 ms', (t) => {
+  t.deepEqual([100, 40_000, 80_000, 400_000].map(queueTargetUs), [4_000, 10_000, 20_000, 25_000]);
+});
+
+test('it doubles per window while nothing queues, up to the ceiling', (t) => {
+  const window = new CreditWindow({ floorChunks: 1 });
+  const time = { nowUs: 0 };
+  feed(window, 2, 0, time);
+  t.is(window.bytes, 4 * CHUNK);
+  feed(window, 4, 0, time);
+  t.is(window.bytes, 8 * CHUNK);
+  feed(window, 1000, 0, time);
+  t.is(window.bytes, 8 * MIB);
+});
+
+test('one answer that queued ends the doubling; later growth is slow, then fast again when all stays quiet', (t) => {
+  const window = new CreditWindow({ floorChunks: 1 });
+  const time = { nowUs: 0 };
+  feed(window, 30, 0, time);
+  const before = window.bytes;
+  feed(window, 1, 15_000, time);
+  feed(window, 64, 0, time);
+  t.true(window.bytes > before && window.bytes <= before + CHUNK);
+  feed(window, 2000, 0, time);
+  t.is(window.bytes, 8 * MIB);
+});
+
+test('a queue beyond the target brings it to what the path holds without one, and only once per round trip', (t) => {
+  const window = new CreditWindow({ floorChunks: 1 });
+  const time = { nowUs: 0 };
+  feed(window, 30, 0, time);
+  const before = window.bytes;
+  feed(window, 40, 80_000, time);
+  const after = window.bytes;
+  t.true(after < before);
+  const old = { bytes: CHUNK, sentAtUs: 0, queueUs: 80_000, baseUs: BASE_US, outstandingBytes: after };
+  for (let index = 0; index < 100; index++) window.learn(old, time.nowUs + index);
+  t.is(window.bytes, after, 'answers to requests from before the cut say nothing about it');
+});
+
+test('a single hiccup in a round changes nothing', (t) => {
+  const window = new CreditWindow({ floorChunks: 1 });
+  const time = { nowUs: 0 };
+  feed(window, 30, 0, time);
+  feed(window, 1, 15_000, time);
+  const before = window.bytes;
+  for (let round = 0; round < 10; round++) {
+    feed(window, 1, 500_000, time);
+    feed(window, 20, 0, time);
+  }
+  t.true(window.bytes >= before);
+});
+
+test('it never falls below its floor, and a lone request always goes', (t) => {
+  for (const floorChunks of [1, 2]) {
+    const window = new CreditWindow({ floorChunks });
+    const time = { nowUs: 0 };
+    feed(window, 500, 1_000_000, time);
+    t.is(window.bytes, floorChunks * CHUNK);
+    window.collapse(time.nowUs);
+    t.is(window.bytes, floorChunks * CHUNK);
+    t.true(window.allows(0, MIB));
+    t.false(window.allows(floorChunks * CHUNK, 1));
+  }
+});
+
+test('a window that held nothing back does not grow', (t) => {
+  const window = new CreditWindow({ floorChunks: 1 });
+  for (let nowUs = 1000; nowUs < 100_000; nowUs += 1000) {
+    window.learn({ bytes: 16 * KIB, sentAtUs: nowUs - 1, queueUs: 0, baseUs: 900, outstandingBytes: 16 * KIB }, nowUs);
+  }
+  t.is(window.bytes, 128 * KIB);
+});
