@@ -1,4 +1,8 @@
-/** The names people give to disks and forks; host ids and disk ids name everything else. */
+/**
+ * The names people give to disks and forks, in one pattern for the command line, invitations and records.
+ *
+ * A name is a host's own and never part of trust: host ids, disk ids and record ids name everything that is checked.
+ */
 
 /** What a name looks like. */
 export const NAME_PATTERN = /^[a-z0-9._-]{1,64}$/;
