@@ -17,7 +17,7 @@ import { FREE, type IndexShard } from './index-shard.ts';
 import { KEY_BYTES, newKey, readKey, writeKey } from './key.ts';
 import type { LogPosition } from './pack-format.ts';
 
-export const CHECKPOINT_VERSION = 1;
+const CHECKPOINT_VERSION = 1;
 const MAGIC = Buffer.from('dskindx\n', 'latin1');
 const HEADER_BYTES = 12;
 const BLOCK_OVERHEAD_BYTES = 8;

@@ -7,7 +7,7 @@ import type { Storage, StorageFile } from '@diskswarm/core';
 import { packName } from './pack-format.ts';
 
 /** Most packs that are open for reading at a time, readers' own aside. */
-export const MAX_OPEN_PACKS = 64;
+const MAX_OPEN_PACKS = 64;
 
 interface Shared {
   readonly opening: Promise<StorageFile>;

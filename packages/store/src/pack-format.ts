@@ -12,7 +12,7 @@
  * The nonce is random and the same in all packs of a store: what a guest writes cannot pass for a record when a damaged place is searched.
  */
 import { crc32 } from 'node:zlib';
-import { DiskswarmError, MAX_CHUNK_BYTES, toHex } from '@diskswarm/core';
+import { DiskswarmError, MAX_CHUNK_BYTES } from '@diskswarm/core';
 
 export const PACK_VERSION = 1;
 export const PACK_HEADER_BYTES = 32;
@@ -118,10 +118,6 @@ export function decodeRecordHeader(bytes: Buffer, offset: number, pack: number, 
 /** True when `hash` is the id in `header`. */
 export function isIdOf(header: RecordHeader, hash: Uint8Array): boolean {
   return header.id.equals(hash);
-}
-
-export function idText(header: RecordHeader): string {
-  return toHex(header.id);
 }
 
 function maxLength(kind: Kind): number {

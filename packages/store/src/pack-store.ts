@@ -13,7 +13,6 @@ import {
   DiskswarmError,
   hasCode,
   MAX_CHUNK_BYTES,
-  MIB,
   type Random,
   type Storage,
   toHex,
@@ -21,7 +20,7 @@ import {
 } from '@diskswarm/core';
 import { NOBODY } from './admissions.ts';
 import type { Catalog, Handle, Pack } from './catalog.ts';
-import { writeCheckpoint } from './checkpoint.ts';
+import { Checkpointer } from './checkpointer.ts';
 import { dropDamaged, type StoreContext } from './context.ts';
 import type { DamageListener } from './damage.ts';
 import { EventBuffer } from './event-buffer.ts';
@@ -37,8 +36,6 @@ import { type VerifyOptions, type VerifyResult, verifyPacks } from './scrub.ts';
 
 const PACK_FOLDER = 'store/packs';
 const CHECKPOINT_PATH = 'store/checkpoint';
-/** A checkpoint is written after so many bytes of log, or 16 times its own size. */
-const CHECKPOINT_INTERVAL_BYTES = 256 * MIB;
 /** Events wait for a sync, but no more records of them than this. */
 const MAX_WAITING_EVENTS = 64;
 
@@ -80,20 +77,19 @@ export class PackStore implements ChunkStore {
   readonly #context: StoreContext;
   readonly #catalog: Catalog;
   readonly #writer: PackWriter;
+  readonly #checkpointer: Checkpointer;
   /** Chunks on their way into a pack, with those who wait for them. */
   readonly #arriving = new Map<ChunkId, Arrival[]>();
   readonly #removals = new Set<Removal>();
   readonly #key = newKey();
-  #checkpointing: Promise<void> | null = null;
   #reclaiming: Promise<Reclaimed> | null = null;
-  #checkpointedBytes = 0;
-  #checkpointBytes = 0;
   #closed: Promise<void> | null = null;
 
   private constructor(context: StoreContext) {
     this.#context = context;
     this.#catalog = context.catalog;
     this.#writer = context.writer;
+    this.#checkpointer = new Checkpointer(context, CHECKPOINT_PATH);
   }
 
   /**
@@ -220,12 +216,12 @@ export class PackStore implements ChunkStore {
       };
       for (const { id, bytes } of chunks) this.#putOne(id, bytes, arrival);
     });
-    this.#checkpointWhenDue();
+    this.#checkpointer.writeWhenDue();
   }
 
   async sync(): Promise<void> {
     await this.#writer.sync();
-    this.#checkpointWhenDue();
+    this.#checkpointer.writeWhenDue();
   }
 
   /** Keeps the packs of those of the chunks that are here from being moved or deleted until it is released; also those of dead chunks. */
@@ -293,11 +289,7 @@ export class PackStore implements ChunkStore {
 
   /** Writes a checkpoint of the index; one is also written now and then, and at close. Rejects with DISK_FULL or WRITE_FAILED. */
   checkpoint(): Promise<void> {
-    this.#writer.assertUsable();
-    this.#checkpointing ??= this.#writeCheckpoint().finally(() => {
-      this.#checkpointing = null;
-    });
-    return this.#checkpointing;
+    return this.#checkpointer.write();
   }
 
   /** Syncs, writes a checkpoint, closes all files; idempotent. Work under way is waited for. */
@@ -356,37 +348,11 @@ export class PackStore implements ChunkStore {
     if (events.recordCount > MAX_WAITING_EVENTS) void this.#writer.flush().catch(() => {});
   }
 
-  #checkpointWhenDue(): void {
-    const interval = Math.max(CHECKPOINT_INTERVAL_BYTES, 16 * this.#checkpointBytes);
-    if (this.#closed !== null || this.#writer.writtenBytes - this.#checkpointedBytes < interval) return;
-    // Failures other than a full disk have poisoned the writer; whoever uses it next is told.
-    void this.checkpoint().catch(() => {});
-  }
-
-  async #writeCheckpoint(): Promise<void> {
-    const writer = this.#writer;
-    const writtenBytes = writer.writtenBytes;
-    const settle = async (): Promise<LogPosition> => {
-      await writer.sync();
-      return writer.synced;
-    };
-    try {
-      const { storage, nonce } = this.#context;
-      this.#checkpointBytes = await writeCheckpoint(storage, CHECKPOINT_PATH, this.#catalog, nonce, writer.end, settle);
-    } catch (error) {
-      throw hasCode(error, 'DISK_FULL') ? error : writer.poison(error);
-    } finally {
-      // After a failure too: the next try waits for its turn.
-      this.#checkpointedBytes = writtenBytes;
-    }
-  }
-
   async #close(): Promise<void> {
     await this.#reclaiming?.catch(() => {});
-    await this.#checkpointing?.catch(() => {});
+    await this.#checkpointer.idle();
     try {
-      if (!this.#writer.isPoisoned && this.#writer.writtenBytes > this.#checkpointedBytes)
-        await this.checkpoint().catch(unlessDiskFull);
+      if (!this.#writer.isPoisoned && this.#checkpointer.isBehind) await this.checkpoint().catch(unlessDiskFull);
     } finally {
       await this.#writer.close();
       await this.#context.files.close();

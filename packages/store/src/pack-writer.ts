@@ -24,7 +24,7 @@ const BATCH_BYTES = 4 * 1024 * 1024;
 const BATCH_RECORDS = 256;
 const BATCH_EVENTS = 64;
 /** Chunks wait for room beyond this. */
-export const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
+const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
 const NO_DISK_BYTES = new Uint8Array(32);
 
 /** A chunk to write. */

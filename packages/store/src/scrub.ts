@@ -13,7 +13,7 @@ import { decodeRecordHeader, RECORD_HEADER_BYTES } from './pack-format.ts';
 import { matchesKey, readChunk } from './read-chunk.ts';
 
 /** Most damaged places a result lists; all are dropped and reported to the listener. */
-export const MAX_LISTED_DAMAGES = 10_000;
+const MAX_LISTED_DAMAGES = 10_000;
 
 export interface VerifyProgress {
   readonly chunksChecked: number;
