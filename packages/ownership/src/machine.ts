@@ -2,9 +2,10 @@
  * What the two sides of a hand-over share: what they may look at, and what they ask the host agent to do.
  *
  * `apply(state, event, context) → {state, effects}` is pure. The effects of all steps of one disk run in one queue, in order;
- * the next begins when the one before is finished: a `persist` durable, a `hold` or `seal` reported. A crash drops the state in memory and the effects not yet run;
- * going on from what was persisted is always correct. A `persist` that fails counts as a crash: nothing after it may
- * run and no event may be fed until the state was read back, because what is in memory was never promised to last. No timer exists here: nothing but a signed record moves ownership.
+ * the next begins when the one before is finished: a `persist` durable, a `hold` or `seal` reported. A crash drops the state
+ * in memory and the effects not yet run; going on from what was persisted is always correct. A `persist` that fails counts as
+ * a crash: no effect after it may run, and no event may be fed until the state was read back from what is durable.
+ * No timer exists here: nothing but a signed record moves ownership.
  */
 import type { HostId } from '@diskswarm/core';
 import type { EpochChain, EpochRecord, Generation, Genesis, HostKeys, Relinquish, Roster } from '@diskswarm/identity';
