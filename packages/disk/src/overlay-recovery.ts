@@ -8,7 +8,7 @@
  */
 import { type DiskId, DiskswarmError, type GenerationId, type Storage } from '@diskswarm/core';
 import { Layer, type LayerContext, layerPaths } from './layer.ts';
-import { readMap } from './layer-replay.ts';
+import { type ReplayedMap, readMap } from './layer-replay.ts';
 import type { LayerHeader } from './map-record.ts';
 
 /** Name of the file that a failed sync leaves. */
@@ -30,17 +30,18 @@ export async function recoverLayers(context: LayerContext, fresh: LayerHeader): 
   const lost = (await storage.stat(suspect)) !== null;
   const open: Layer[] = [];
   try {
-    for (const number of await layerNumbers(storage, folder)) {
-      const layer = await Layer.open(context, number, { lost });
-      if (layer === null) await removeLayer(storage, folder, number);
-      else open.push(layer);
-    }
-    for (const layer of open) assertSame(layer.header, fresh, layerPaths(folder, layer.header.layer).map);
-    const rebased = open.reduce<Layer['rebased']>((last, layer) => layer.rebased ?? last, null);
-    while (rebased !== null && open.length > 1 && open[0]!.header.layer <= rebased.droppedThrough) {
-      const gone = open.shift()!;
-      await gone.close();
-      await removeLayer(storage, folder, gone.header.layer);
+    // From the top down: a layer says which of those below it are part of its base, and these may be half removed.
+    let rebased: Layer['rebased'] = null;
+    for (const number of (await layerNumbers(storage, folder)).reverse()) {
+      const isDropped: boolean = rebased !== null && number <= rebased.droppedThrough;
+      const layer: Layer | null = isDropped ? null : await Layer.open(context, number, { lost });
+      if (layer === null) {
+        await removeLayer(storage, folder, number);
+        continue;
+      }
+      open.unshift(layer);
+      assertSame(layer.header, fresh, layerPaths(folder, number).map);
+      rebased ??= layer.rebased;
     }
     const top = open.pop() ?? (await Layer.create(context, fresh));
     for (const layer of open) {
@@ -65,16 +66,18 @@ export async function inspectOverlay(
   storage: Storage,
   folder: string,
 ): Promise<{ disk: DiskId; epoch: number; base: GenerationId; layers: number; isClean: boolean } | null> {
-  const found = [];
-  for (const number of await layerNumbers(storage, folder)) {
+  const live: ReplayedMap[] = [];
+  let rebased: ReplayedMap['rebased'] = null;
+  for (const number of (await layerNumbers(storage, folder)).reverse()) {
+    if (rebased !== null && number <= rebased.droppedThrough) break;
     const path = layerPaths(folder, number).map;
     const layer = (await storage.stat(path)) === null ? null : await readMap(storage, path);
-    if (layer !== null) found.push(layer);
+    if (layer === null) continue;
+    live.unshift(layer);
+    rebased ??= layer.rebased;
   }
-  const first = found[0];
+  const first = live[0];
   if (first === undefined) return null;
-  const rebased = found.reduce<(typeof first)['rebased']>((last, layer) => layer.rebased ?? last, null);
-  const live = found.filter((layer) => rebased === null || layer.header.layer > rebased.droppedThrough);
   return {
     disk: first.header.disk,
     epoch: first.header.epoch,
@@ -92,7 +95,8 @@ export async function discardOverlay(storage: Storage, folder: string): Promise<
   await storage.removeFolder(folder);
 }
 
-async function removeLayer(storage: Storage, folder: string, layer: number): Promise<void> {
+/** The map goes first: data without a map is nothing, a map without its data would be damage. */
+export async function removeLayer(storage: Storage, folder: string, layer: number): Promise<void> {
   const paths = layerPaths(folder, layer);
   await storage.remove(paths.map);
   await storage.remove(paths.data);

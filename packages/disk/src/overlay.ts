@@ -9,7 +9,7 @@
 import { BLOCK_BYTES, type DiskId, DiskswarmError, type GenerationId, hasCode, messageOf, type Storage } from '@diskswarm/core';
 import type { Geometry } from '@diskswarm/chunk';
 import { BLOCK, type BlockState } from './block-map.ts';
-import { type FrozenStack, recoverLayers, SUSPECT_NAME } from './overlay-recovery.ts';
+import { type FrozenStack, recoverLayers, removeLayer, SUSPECT_NAME } from './overlay-recovery.ts';
 import { Layer, type LayerContext, layerPaths, MAP_RESERVE_BYTES } from './layer.ts';
 import { SpaceBudget } from './space-budget.ts';
 import { WarmRing } from './warm-ring.ts';
@@ -291,9 +291,7 @@ export class Overlay {
       this.#layers = this.#layers.filter((each) => each.header.layer > layer);
       for (const each of dropped) {
         await each.close();
-        const paths = layerPaths(this.#options.folder, each.header.layer);
-        await this.#options.storage.remove(paths.data);
-        await this.#options.storage.remove(paths.map);
+        await removeLayer(this.#options.storage, this.#options.folder, each.header.layer);
       }
       await this.#options.storage.syncFolder(this.#options.folder);
       await this.#budget.refresh();

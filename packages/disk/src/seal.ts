@@ -6,7 +6,7 @@
  * `Overlay.dropFrozen`. A crash before 2 leaves the old generation with all layers; between 2 and 3 the layers lie over a base
  * that contains them already, which reads the same. Memory: a few chunks, and one manifest page per level.
  */
-import { chunkIdOf, type Geometry } from '@diskswarm/chunk';
+import { chunkIdOf, type Geometry, isZero } from '@diskswarm/chunk';
 import {
   type ChunkId,
   type Clock,
@@ -144,6 +144,7 @@ class Seal {
       const leaf = Math.floor(piece / PAGE_FANOUT);
       const stop = Math.min(to, (leaf + 1) * PAGE_FANOUT);
       const page = await this.#reader.leaf(leaf);
+      if (isZero(page)) piece = stop;
       for (; piece < stop; piece++) {
         if (idAt(page, piece % PAGE_FANOUT) !== ZERO_ID) yield this.#changed(piece as PieceIndex, ZERO_ID);
       }

@@ -241,7 +241,7 @@ test('random histories read back as the model says, whatever crashes', async (t)
       await disk.seal();
       await run.check(0, SIZE);
     }),
-    { numRuns: Number(process.env.DISK_MODEL_RUNS ?? 120) },
+    { numRuns: Number(process.env.DISK_MODEL_RUNS ?? 80), interruptAfterTimeLimit: 40_000 },
   );
   t.pass();
 });
