@@ -27,12 +27,14 @@ export class Client {
   readonly #socket: net.Socket;
   readonly #session: NbdSession;
   readonly #deadline: Timer;
+  readonly #gone: Promise<void>;
   #input: Uint8Array = Buffer.allocUnsafeSlow(INPUT_BYTES);
   #fresh = true;
   #reading = true;
   #inRead = false;
   #awaitingDrain = false;
 
+  /** Takes the accepted socket over and greets the client at once: its handle has no owner in between. */
   constructor(options: ClientOptions) {
     this.#session = new NbdSession({
       directory: options.directory,
@@ -52,9 +54,10 @@ export class Client {
     this.#socket.on('end', () => this.#session.finish());
     // A client that is gone is no error; `close` follows.
     this.#socket.on('error', () => {});
-    this.#socket.on('close', () => {
+    this.#gone = new Promise<void>((resolve) => this.#socket.on('close', () => resolve())).then(async () => {
       this.#deadline.cancel();
-      void this.#session.close().then(() => options.onGone());
+      await this.#session.close();
+      options.onGone();
     });
     this.#session.start();
   }
@@ -65,9 +68,9 @@ export class Client {
   }
 
   /** Drops the connection; resolves when nothing of it is in flight. Idempotent. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
     this.#socket.destroy();
-    await this.#session.close();
+    return this.#gone;
   }
 
   #nextInput(): Uint8Array | undefined {

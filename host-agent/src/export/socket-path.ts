@@ -33,7 +33,7 @@ export async function listenAt(server: net.Server, socketPath: string): Promise<
   await refuseOccupied(socketPath);
   let folder: string | null = null;
   try {
-    folder = await fs.mkdtemp(path.join(path.dirname(path.resolve(socketPath)), '.'));
+    folder = await fs.mkdtemp(`${path.dirname(path.resolve(socketPath))}/.`);
     const bound = path.join(folder, 's');
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);

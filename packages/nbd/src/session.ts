@@ -81,7 +81,10 @@ export class NbdSession {
     this.#transmission?.drained();
   }
 
-  /** The client sends no more but may still read: what is in flight is answered, then the output ends. */
+  /**
+   * The client sends no more. A client that died looks the same, so reads that wait are given up (ESHUTDOWN); writes in
+   * flight are answered, then the output ends.
+   */
   finish(): void {
     if (this.#closed || this.#ended) return;
     if (this.#transmission !== null) this.#transmission.finish();

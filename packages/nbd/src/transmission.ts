@@ -85,10 +85,11 @@ export class Transmission {
     this.#continue();
   }
 
-  /** The client sends no more: what is in flight is finished, then the connection ends. */
+  /** The client sends no more: writes in flight are answered, waiting reads given up, then the connection ends. */
   finish(): void {
     this.#ended = true;
     this.#rest = null;
+    this.#inFlight.abort();
     this.#endBatch();
   }
 

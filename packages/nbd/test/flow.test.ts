@@ -164,17 +164,23 @@ test('closing during a suspended read or before the handshake is over resolves',
   t.pass();
 });
 
-test('finish answers what is in flight and then ends', async (t) => {
+test('finish gives waiting reads up, answers writes, and then ends', async (t) => {
   const backing = new MemoryBacking(MIB);
   backing.absentFrom = 0;
+  backing.holdWrites = true;
   const client = TestClient.in(backing);
-  client.send({ command: READ, cookie: 1n, length: 4096 });
+  client.send(
+    { command: READ, cookie: 1n, length: 4096 },
+    { command: WRITE, cookie: 2n, data: new Uint8Array(4096) },
+  );
   client.session.finish();
-  t.false(client.ended);
-  backing.heldReads[0]!.finish();
   await settle();
+  t.like(client.replies(), [{ cookie: 1n, errno: 108 }]);
+  t.false(client.ended);
+  backing.heldWrites[0]!.finish();
+  await settle();
+  t.like(client.replies(), [{ cookie: 2n, errno: 0 }]);
   t.true(client.ended);
-  t.is(client.replies().length, 1);
 });
 
 test('many waiting reads share one signal without a warning', async (t) => {
