@@ -145,7 +145,9 @@ export class PackStore implements ChunkStore {
   async get(id: ChunkId): Promise<Uint8Array> {
     const handle = this.#catalog.findId(id);
     if (handle < 0) throw notFound(id);
-    const into = new Uint8Array(this.#catalog.lengthOf(handle));
+    // Not pooled: the array is the caller's, who may transfer its buffer. Not zeroed: the read fills it or fails.
+    const { buffer } = Buffer.allocUnsafeSlow(this.#catalog.lengthOf(handle));
+    const into = new Uint8Array(buffer);
     await this.verifiedRead(id, into);
     return into;
   }
