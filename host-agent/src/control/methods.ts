@@ -20,6 +20,7 @@ export interface OwnerView {
   readonly genesis: string;
   readonly rosterBundle: string;
   readonly epochRecords: readonly string[];
+  /** The signed record of the newest sealed generation that is known here; null before the first one. */
   readonly headGeneration: string | null;
   readonly epoch: number;
   readonly sequence: number;
@@ -40,6 +41,8 @@ export interface DiskInfo {
   readonly epoch: number;
   readonly ownerHostId: string;
   readonly role: Role;
+  /** The owner took this host's access away. */
+  readonly revoked: boolean;
   readonly root: string;
   readonly piecesTotal: number;
   readonly piecesZero: number;

@@ -66,7 +66,7 @@ export async function openStateFolder(dir: string): Promise<StateFolder> {
 }
 
 /** The version of the folder, null when it has none; STATE_VERSION unless it is the one this program writes. */
-function readVersion(folder: string): number | null {
+export function readVersion(folder: string): number | null {
   let text: string;
   try {
     text = fs.readFileSync(path.join(folder, VERSION_FILE), 'utf8');
