@@ -1,1 +1,11 @@
-export {};
+/**
+ * @module host-agent
+ * The composition root: the agent of one host, its control socket and the command line.
+ *
+ * Exported for scenarios and benches, which compose it themselves; users run `diskswarm`.
+ */
+export { Agent, type AgentOptions, type NewDisk } from './agent/agent.ts';
+export { controlHandlers } from './agent/control-handlers.ts';
+export type { ManagedDisk } from './agent/managed-disk.ts';
+export { type RunningAgent, type RunOptions, runAgent } from './agent/run.ts';
+export { LocalAttachment, localOpener } from './attachment/local-attachment.ts';

@@ -30,4 +30,30 @@ export class Bitmap {
     this.#count--;
     return true;
   }
+
+  /** Takes over the bits of a set of the same size. */
+  copyFrom(other: Bitmap): void {
+    this.#words.set(other.#words);
+    this.#count = other.#count;
+  }
+
+  /** Runs of set bits, as [from, to). */
+  *runs(): Generator<[number, number], void> {
+    const bits = this.#words.length * 8;
+    let start = -1;
+    for (let index = 0; index < bits; index++) {
+      const word = this.#words[index >>> 3] ?? 0;
+      if ((index & 7) === 0 && ((word === 0 && start < 0) || (word === 0xff && start >= 0))) {
+        index += 7;
+        continue;
+      }
+      const set = (word & (1 << (index & 7))) !== 0;
+      if (set && start < 0) start = index;
+      if (!set && start >= 0) {
+        yield [start, index];
+        start = -1;
+      }
+    }
+    if (start >= 0) yield [start, bits];
+  }
 }

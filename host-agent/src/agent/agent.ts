@@ -1,0 +1,291 @@
+/**
+ * The agent: everything of one host, composed over injected storage, clock, random, transport and exports (docs/adr/0004).
+ *
+ * Start order: metadata, store, disks with their exports (so that guests reconnect first), then the swarm. What a crash interrupted (an import, a removal)
+ * is undone or finished at start. The control socket, the CLI and image files are left to run.ts and control-handlers.ts.
+ */
+import { type Address, type Clock, type DiskId, DiskswarmError, parseHashId, type Random, type Storage, type Transport } from '@diskswarm/core';
+import { Geometry } from '@diskswarm/chunk';
+import { createGeneration, decodeGenesis, type EpochChain, type Generation, type Genesis, type HostKeys, NAME_PATTERN, parseInvitation, verifyRoster } from '@diskswarm/identity';
+import { PackStore } from '@diskswarm/store';
+import { type AddressSource, DiskAnnouncer, Swarm, type TrackerClient } from '@diskswarm/swarm';
+import type { AttachmentOpener } from '../attachment/attachment.ts';
+import { DiskPages } from './disk-pages.ts';
+import { diskKey, DiskRecords, type InitialRecords } from './disk-records.ts';
+import type { Environment, Log } from './environment.ts';
+import { importDisk, type ImportSource } from './import-disk.ts';
+import { ManagedDisk } from './managed-disk.ts';
+import { type MetaChange, MetaTable } from './meta-table.ts';
+import { SwarmFetch } from './swarm-fetch.ts';
+
+const META_PATH = 'meta.journal';
+/** Disks of one host. */
+const MAX_DISKS = 1024;
+
+export interface AgentOptions {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly trackerClient: TrackerClient;
+  readonly keys: HostKeys;
+  readonly opener: AttachmentOpener;
+  readonly log: Log;
+  readonly bootId: string;
+  readonly socketFor: Environment['socketFor'];
+  readonly listen: Address;
+  /** Addresses under which other hosts may reach one that listens at `listen`: what an invitation names. */
+  readonly addressesOf: (listen: Address) => readonly Address[];
+  readonly trackers: readonly string[];
+  /** Addresses to try for every disk. */
+  readonly peers: readonly Address[];
+  /** Chunk bytes per second; null for no limit. */
+  readonly uploadBytesPerSecond: number | null;
+  readonly downloadBytesPerSecond: number | null;
+}
+
+/** A disk to make from an image. */
+export interface NewDisk {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly source: ImportSource;
+  readonly records: InitialRecords;
+}
+
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #disks = new Map<DiskId, ManagedDisk>();
+  readonly #announcers = new Map<DiskId, DiskAnnouncer>();
+  readonly #importing = new Set<string>();
+  #env: Environment | null = null;
+  #listen: Address | null = null;
+  #stopping: Promise<void> | null = null;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+  }
+
+  get env(): Environment {
+    if (this.#env === null) throw new DiskswarmError('INTERNAL', 'the agent has not started');
+    return this.#env;
+  }
+
+  /** Where peers connect. */
+  get listen(): Address {
+    return this.#listen ?? this.#options.listen;
+  }
+
+  /** What an invitation names. */
+  reachableAddresses(): readonly Address[] {
+    return this.#options.addressesOf(this.listen);
+  }
+
+  get trackers(): readonly string[] {
+    return this.#options.trackers;
+  }
+
+  get disks(): ManagedDisk[] {
+    return [...this.#disks.values()].sort((left, right) => (left.name < right.name ? -1 : 1));
+  }
+
+  /** The disk of a name; DISK_NOT_FOUND. */
+  disk(name: string): ManagedDisk {
+    const found = this.disks.find((disk) => disk.name === name);
+    if (found === undefined) throw new DiskswarmError('DISK_NOT_FOUND', `this host knows no disk "${name}"; \`diskswarm disk ls\` lists the ones it does`, { data: { name } });
+    return found;
+  }
+
+  announcer(disk: DiskId): DiskAnnouncer | undefined {
+    return this.#announcers.get(disk);
+  }
+
+  /** Opens what is durable and begins to serve; resolves with the address peers connect to. */
+  async start(): Promise<Address> {
+    const { storage, clock, random, transport, keys, opener, log, bootId, socketFor } = this.#options;
+    const meta = await MetaTable.open(storage, META_PATH);
+    const store = await PackStore.open(storage, {
+      random,
+      onDamage: (damage) => log.warn({ ...damage }, 'a damaged chunk was dropped from the store; it is fetched again when it is needed'),
+    });
+    const swarm = new Swarm({
+      transport,
+      clock,
+      random,
+      keys,
+      uploadBytesPerSecond: this.#options.uploadBytesPerSecond,
+      downloadBytesPerSecond: this.#options.downloadBytesPerSecond,
+      onMisbehaviour: (host, error) => log.warn({ host, code: error.code }, `host ${host} broke the protocol and is kept away: ${error.message}`),
+    });
+    const fetch = new SwarmFetch({ clock, random, swarm });
+    this.#env = { hostId: keys.hostId, keys, storage, meta, store, clock, random, swarm, fetch, opener, log, bootId, socketFor };
+    await this.#finishInterrupted();
+    for (const key of meta.keys('disk/').filter((candidate) => candidate.endsWith('/name'))) {
+      const id = parseHashId<DiskId>(key.split('/')[1] ?? '', 'a disk id in the metadata');
+      const disk = new ManagedDisk(this.env, textOf(meta.get(key)), DiskRecords.load(meta, keys, id));
+      this.#disks.set(id, disk);
+      await disk.start();
+    }
+    this.#listen = await swarm.start({ listen: this.#options.listen });
+    for (const disk of this.#disks.values()) this.#meetPeers(disk);
+    return this.listen;
+  }
+
+  /** Ends everything in order; what is attached opens again at the next start. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  /** Makes a disk of an image: chunks and pages durable, then its records and first generation in one step. */
+  async importDisk(wanted: NewDisk, options: { signal: AbortSignal; onProgress(doneBytes: number): void }): Promise<{ disk: ManagedDisk; dataBytes: number; newBytes: number }> {
+    const { env } = this;
+    this.#claimName(wanted.name);
+    const genesis = decodeGenesis(wanted.records.genesis);
+    const geometry = new Geometry(wanted.sizeBytes, genesis.chunkSizeBytes);
+    this.#assertNewDisk(genesis);
+    this.#importing.add(wanted.name);
+    try {
+      await env.meta.commit({ [importKey(genesis.disk)]: genesis.bytes });
+      const pages = new DiskPages(env.store, genesis.disk);
+      const before = env.store.stats().bytes;
+      const { root, dataBytes } = await importDisk(wanted.source, { geometry, disk: genesis.disk, store: env.store, pages }, options);
+      await env.store.sync();
+      const newBytes = env.store.stats().bytes - before;
+      const first = { disk: genesis.disk, sequence: 1, parent: null, root, sizeBytes: wanted.sizeBytes, kept: true, wallMs: env.clock.wallMs() };
+      const disk = await this.#create(wanted.name, wanted.records, { [importKey(genesis.disk)]: null }, ({ current }) =>
+        createGeneration({ ...first, epoch: current.epoch, authority: current.authority }, env.keys),
+      );
+      await this.#begin(disk);
+      return { disk, dataBytes, newBytes };
+    } catch (error) {
+      await this.#dropImport(genesis.disk);
+      throw error;
+    } finally {
+      this.#importing.delete(wanted.name);
+    }
+  }
+
+  /** Becomes a member of a disk by an invitation for this host. */
+  async join(text: string, name: string | null): Promise<ManagedDisk> {
+    const invitation = parseInvitation(text, this.env.keys);
+    const chosen = name ?? invitation.name;
+    this.#claimName(chosen);
+    this.#assertNewDisk(invitation.genesis);
+    verifyRoster(invitation.roster.bytes, invitation.genesis);
+    const disk = await this.#create(
+      chosen,
+      { genesis: invitation.genesis.bytes, roster: invitation.roster.bytes, epochs: invitation.epochs.map((record) => record.bytes) },
+      { [diskKey(invitation.genesis.disk, 'places')]: Buffer.from(JSON.stringify({ trackers: invitation.trackers, addresses: invitation.addresses })) },
+    );
+    await this.#begin(disk);
+    return disk;
+  }
+
+  /** Forgets a disk and everything of it that no other disk has. */
+  async remove(disk: ManagedDisk): Promise<void> {
+    const { meta } = this.env;
+    await meta.commit({ [`removing/${disk.disk}`]: new Uint8Array(1) });
+    this.#disks.delete(disk.disk);
+    await this.#announcers.get(disk.disk)?.stop();
+    this.#announcers.delete(disk.disk);
+    await disk.removeContent();
+    await meta.commit({ ...disk.records.forget(), [`removing/${disk.disk}`]: null });
+  }
+
+  async #create(name: string, records: InitialRecords, more: MetaChange, first: ((chain: EpochChain) => Generation) | null = null): Promise<ManagedDisk> {
+    const { env } = this;
+    const genesis = decodeGenesis(records.genesis);
+    const created = await DiskRecords.create(env.meta, env.keys, records, { [diskKey(genesis.disk, 'name')]: Buffer.from(name), ...more }, first);
+    return new ManagedDisk(env, name, created);
+  }
+
+  async #begin(disk: ManagedDisk): Promise<void> {
+    this.#disks.set(disk.disk, disk);
+    await disk.start();
+    this.#meetPeers(disk);
+  }
+
+  /** Looks for hosts of the disk: at our trackers, at those of its invitation, and at the addresses that were named. */
+  #meetPeers(disk: ManagedDisk): void {
+    const { clock, random, trackerClient, log } = this.#options;
+    const { swarm, meta } = this.env;
+    const places = placesOf(meta.get(diskKey(disk.disk, 'places')));
+    const add = (address: Address, source: AddressSource): void => {
+      try {
+        swarm.addPeerAddress(disk.disk, address, source);
+      } catch (error) {
+        log.warn({ disk: disk.disk, error: String(error) }, `"${address}" is no address of a peer`);
+      }
+    };
+    for (const address of this.#options.peers) add(address, 'peer');
+    for (const address of places.addresses) add(address, 'peer');
+    const announcer = new DiskAnnouncer({
+      membership: disk.peers,
+      trackers: [...new Set([...this.#options.trackers, ...places.trackers])],
+      client: trackerClient,
+      clock,
+      random,
+      listenPort: Number(this.listen.slice(this.listen.lastIndexOf(':') + 1)),
+      leftBytes: () => disk.leftBytes(),
+      onPeers: (addresses) => {
+        for (const address of addresses) add(address, 'tracker');
+      },
+    });
+    this.#announcers.set(disk.disk, announcer);
+    announcer.start();
+  }
+
+  #claimName(name: string): void {
+    if (!NAME_PATTERN.test(name)) throw new DiskswarmError('INVALID_ARGUMENT', `"${name.slice(0, 80)}" is no name: use 1 to 64 of a-z, 0-9, dot, underscore and dash`, { data: { name: name.slice(0, 80) } });
+    if (this.#importing.has(name) || this.disks.some((disk) => disk.name === name)) {
+      throw new DiskswarmError('NAME_EXISTS', `a disk named "${name}" exists on this host; choose another with --name`, { data: { name } });
+    }
+    if (this.#disks.size >= MAX_DISKS) throw new DiskswarmError('LIMIT_EXCEEDED', `a host has at most ${MAX_DISKS} disks`, { data: { limit: MAX_DISKS } });
+  }
+
+  #assertNewDisk(genesis: Genesis): void {
+    const known = this.#disks.get(genesis.disk);
+    if (known !== undefined) throw new DiskswarmError('NAME_EXISTS', `this host has the disk already, as "${known.name}"`, { data: { disk: genesis.disk, name: known.name } });
+  }
+
+  /** Undoes imports and finishes removals that a crash interrupted. */
+  async #finishInterrupted(): Promise<void> {
+    const { meta, keys } = { meta: this.env.meta, keys: this.#options.keys };
+    for (const key of meta.keys('importing/')) await this.#dropImport(parseHashId<DiskId>(key.slice('importing/'.length), 'a disk id in the metadata'));
+    for (const key of meta.keys('removing/')) {
+      const id = parseHashId<DiskId>(key.slice('removing/'.length), 'a disk id in the metadata');
+      const disk = new ManagedDisk(this.env, '', DiskRecords.load(meta, keys, id));
+      await disk.removeContent();
+      await meta.commit({ ...disk.records.forget(), [key]: null });
+    }
+  }
+
+  async #dropImport(disk: DiskId): Promise<void> {
+    if (this.env.meta.get(importKey(disk)) === null) return;
+    await this.env.store.remove(disk);
+    await this.env.meta.commit({ [importKey(disk)]: null });
+  }
+
+  async #stop(): Promise<void> {
+    const env = this.#env;
+    if (env === null) return;
+    await Promise.all([...this.#announcers.values()].map((announcer) => announcer.stop()));
+    for (const disk of this.#disks.values()) await disk.stop();
+    await env.swarm.stop();
+    await env.store.close();
+    await env.meta.close();
+  }
+}
+
+function importKey(disk: DiskId): string {
+  return `importing/${disk}`;
+}
+
+function textOf(bytes: Uint8Array | null): string {
+  return Buffer.from(bytes ?? new Uint8Array(0)).toString('utf8');
+}
+
+function placesOf(bytes: Uint8Array | null): { trackers: string[]; addresses: string[] } {
+  if (bytes === null) return { trackers: [], addresses: [] };
+  return JSON.parse(textOf(bytes)) as { trackers: string[]; addresses: string[] };
+}

@@ -1,0 +1,69 @@
+/**
+ * Fetches all of a generation that is not here: first the pieces of the last trace in its order, then the rest from the start.
+ *
+ * Only a window of pieces is asked for at a time; what goes over the link, and when, is the scheduler's business. One run serves everybody who waits
+ * for completeness; it ends when all is here, or when a newer generation took its place.
+ */
+import { DiskswarmError, hasCode, type PieceIndex, PRIORITY, type Priority } from '@diskswarm/core';
+import type { GenerationView } from './generation-view.ts';
+import type { PieceChunks } from './piece-chunks.ts';
+
+/** Pieces asked for at once: enough for the scheduler to choose and to join neighbours. */
+const WINDOW = 1024;
+
+export class BackgroundFetch {
+  readonly #chunks: PieceChunks;
+  readonly #view: GenerationView;
+  readonly #controller = new AbortController();
+  readonly #running = new Set<Promise<void>>();
+  #failure: unknown = null;
+
+  constructor(chunks: PieceChunks, view: GenerationView) {
+    this.#chunks = chunks;
+    this.#view = view;
+  }
+
+  get view(): GenerationView {
+    return this.#view;
+  }
+
+  /** Resolves when every piece is here; `manifest` brings the pages first. Rejects with ABORTED after `stop`. */
+  async run(trace: readonly PieceIndex[], manifest: () => Promise<void>): Promise<void> {
+    const { signal } = this.#controller;
+    await this.#fetchAll(trace.filter((piece) => piece < this.#view.piecesTotal), PRIORITY.workingSet);
+    await manifest();
+    for (let leaf = 0; leaf < this.#view.leaves; leaf++) {
+      this.#check(signal);
+      const missing = await this.#view.missingIn(leaf);
+      for (const { piece } of missing) await this.#begin(piece, PRIORITY.bulk);
+    }
+    await Promise.all(this.#running);
+    this.#check(signal);
+  }
+
+  stop(): void {
+    this.#controller.abort();
+  }
+
+  async #fetchAll(pieces: readonly PieceIndex[], priority: Priority): Promise<void> {
+    for (const piece of pieces) if (!this.#view.has(piece)) await this.#begin(piece, priority);
+  }
+
+  async #begin(piece: PieceIndex, priority: Priority): Promise<void> {
+    this.#check(this.#controller.signal);
+    const task: Promise<void> = this.#chunks.ensure(this.#view, piece, priority, { signal: this.#controller.signal }).then(
+      () => void this.#running.delete(task),
+      (error: unknown) => {
+        this.#running.delete(task);
+        if (!hasCode(error, 'ABORTED')) this.#failure ??= error;
+      },
+    );
+    this.#running.add(task);
+    if (this.#running.size >= WINDOW) await Promise.race(this.#running);
+  }
+
+  #check(signal: AbortSignal): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (signal.aborted) throw new DiskswarmError('ABORTED', 'the background fetch was stopped');
+  }
+}

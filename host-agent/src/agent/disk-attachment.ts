@@ -1,0 +1,281 @@
+/**
+ * The export of one disk on this host: opened for a user, opened again after a restart, held and fenced by a hand-over.
+ *
+ * At most one at a time. That it exists is durable, so that a restarted agent opens the same socket before anything else and guests reconnect.
+ * A fenced export is forgotten: no later epoch revives it.
+ */
+import { type Canonical, decodeCanonical, DiskswarmError, encodeCanonical, type GenerationId, idFromBytes, idToBytes, RecordReader } from '@diskswarm/core';
+import { discardOverlay, inspectOverlay, Overlay } from '@diskswarm/disk';
+import type { Standing } from '@diskswarm/ownership';
+import type { Attachment, AttachmentSpec } from '../attachment/attachment.ts';
+import type { AttachmentInfo } from '../control/methods.ts';
+import { AttachmentResolver } from './attachment-resolver.ts';
+import { diskKey, type DiskRecords } from './disk-records.ts';
+import type { Environment } from './environment.ts';
+import type { FaultStatistics } from './fault-statistics.ts';
+import type { GenerationView } from './generation-view.ts';
+import type { PieceChunks } from './piece-chunks.ts';
+
+/** What is durable of an attachment. */
+interface AttachmentRecord {
+  readonly socket: string;
+  readonly readOnly: boolean;
+  /** The generation of a read-only attachment. */
+  readonly generation: GenerationId;
+}
+
+export interface DiskAttachmentOptions {
+  readonly env: Environment;
+  readonly name: string;
+  readonly records: DiskRecords;
+  readonly chunks: PieceChunks;
+  readonly statistics: FaultStatistics;
+  /** A view of a generation with what is here of it. */
+  readonly viewOf: (generation: GenerationId) => Promise<GenerationView>;
+  readonly standing: () => Standing;
+  /** The export ended by a failure: its trace is still to be had. */
+  readonly onFailed: (error: Error) => void;
+}
+
+interface Open {
+  readonly attachment: Attachment;
+  readonly resolver: AttachmentResolver;
+  readonly record: AttachmentRecord;
+}
+
+export class DiskAttachment {
+  readonly #options: DiskAttachmentOptions;
+  #open: Open | null = null;
+  /** Dirty bytes of the overlay while nothing is attached; null when they must be counted. */
+  #restingDirtyBytes: number | null = null;
+
+  constructor(options: DiskAttachmentOptions) {
+    this.#options = options;
+  }
+
+  get attachment(): Attachment | null {
+    return this.#open?.attachment ?? null;
+  }
+
+  get resolver(): AttachmentResolver | null {
+    return this.#open?.resolver ?? null;
+  }
+
+  get writable(): boolean {
+    return this.#open !== null && !this.#open.record.readOnly;
+  }
+
+  /** The overlay's folder in an epoch of this host. */
+  overlayFolder(epoch: number): string {
+    return `disks/${this.#options.records.disk}/overlay-${epoch}`;
+  }
+
+  /** Opens the export and remembers it. DISK_ATTACHED, NOT_OWNER, ROLE_FORBIDS, GENERATION_NOT_FOUND or what opening an overlay rejects with. */
+  async attach(wanted: { readOnly: boolean; socket: string | null }): Promise<AttachmentInfo> {
+    const { env, name, records } = this.#options;
+    if (this.#open !== null) throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached at ${this.#open.record.socket}`, { data: { name, socket: this.#open.record.socket } });
+    const head = records.head;
+    if (head === null) throw new DiskswarmError('GENERATION_NOT_FOUND', `no generation of disk "${name}" is known yet; connect to a host that has it`, { data: { name } });
+    if (!wanted.readOnly) this.#assertOwner();
+    const record = { socket: wanted.socket ?? (await env.socketFor(name)), readOnly: wanted.readOnly, generation: head.id };
+    const open = await this.#openExport(record);
+    await env.meta.commit({ [this.#key]: encodeRecord(record) });
+    this.#open = open;
+    return this.info() as Promise<AttachmentInfo>;
+  }
+
+  /** Opens what was attached when the agent ended. What may not be written any more is not opened writable. */
+  async reattach(): Promise<void> {
+    const { env, name, standing } = this.#options;
+    const bytes = env.meta.get(this.#key);
+    if (bytes === null) return;
+    const record = decodeRecord(bytes);
+    const { state } = standing();
+    if (!record.readOnly && state !== 'writable' && state !== 'held') {
+      await env.meta.commit({ [this.#key]: null });
+      env.log.warn({ disk: this.#options.records.disk }, `disk "${name}" was attached here and belongs to another host now; its export is not opened again`);
+      return;
+    }
+    this.#open = await this.#openExport(record);
+    if (!record.readOnly && state === 'held') await this.#open.attachment.hold();
+  }
+
+  /** Closes the export for good. */
+  async detach(): Promise<AttachmentResolver> {
+    const open = this.#open;
+    if (open === null) throw new DiskswarmError('ATTACHMENT_STATE', `disk "${this.#options.name}" is not attached`, { data: { name: this.#options.name } });
+    await this.#close(open);
+    await this.#options.env.meta.commit({ [this.#key]: null });
+    return open.resolver;
+  }
+
+  /** Closes the export; a restart opens it again. */
+  async suspend(): Promise<void> {
+    if (this.#open !== null) await this.#close(this.#open);
+  }
+
+  async info(): Promise<AttachmentInfo | null> {
+    const open = this.#open;
+    if (open === null) return null;
+    const { spec } = open.attachment;
+    const status = await open.attachment.status();
+    return {
+      uri: `nbd+unix:///${encodeURIComponent(spec.exportName)}?socket=${encodeURIComponent(spec.socketPath).replaceAll('%2F', '/')}`,
+      socket: spec.socketPath,
+      exportName: spec.exportName,
+      state: status.state,
+      readOnly: open.record.readOnly,
+      clients: status.clients,
+    };
+  }
+
+  /** Bytes that no generation holds. */
+  async dirtyBytes(): Promise<number> {
+    if (this.#open !== null && !this.#open.record.readOnly) return (await this.#open.attachment.status()).dirtyBytes;
+    this.#restingDirtyBytes ??= await this.#countDirtyBytes();
+    return this.#restingDirtyBytes;
+  }
+
+  /** The overlay changed while nothing was attached. */
+  forgetDirtyBytes(): void {
+    this.#restingDirtyBytes = null;
+  }
+
+  /** Refuses new writes and drains. CLIENT_CONNECTED while a client may write. */
+  async hold(): Promise<void> {
+    if (this.#open === null || this.#open.record.readOnly) return;
+    const { writableClients } = await this.#open.attachment.status();
+    if (writableClients > 0) {
+      throw new DiskswarmError('CLIENT_CONNECTED', `disk "${this.#options.name}" is in use by ${writableClients} client(s) that may write; shut the virtual machine down first`, {
+        data: { name: this.#options.name, clients: writableClients },
+      });
+    }
+    await this.#open.attachment.hold();
+  }
+
+  async resume(): Promise<void> {
+    if (this.writable) await this.#open?.attachment.resume();
+  }
+
+  /** Ends a writable export for good, and removes the overlays of epochs that are over, which a generation holds by now. */
+  async fence(): Promise<AttachmentResolver | null> {
+    const { env, records } = this.#options;
+    const open = this.writable ? this.#open : null;
+    if (open !== null) {
+      await open.attachment.fence();
+      await this.#close(open);
+      await env.meta.commit({ [this.#key]: null });
+    }
+    const current = records.chain.current;
+    for (const folder of await this.#overlayFolders()) {
+      if (current.owner === env.hostId && folder === this.overlayFolder(current.epoch)) continue;
+      const found = await inspectOverlay(env.storage, folder);
+      if (found === null || found.isClean) await discardOverlay(env.storage, folder);
+      else env.log.warn({ disk: records.disk }, `${folder} holds writes that no generation has: the disk was taken away by force; the folder is kept`);
+    }
+    this.#restingDirtyBytes = null;
+    return open?.resolver ?? null;
+  }
+
+  /** Removes every overlay, sealed or not. */
+  async discardAll(): Promise<void> {
+    for (const folder of await this.#overlayFolders()) await discardOverlay(this.#options.env.storage, folder);
+  }
+
+  /** Whether this epoch's overlay holds, or may hold, anything. */
+  async hasOverlay(): Promise<boolean> {
+    const { records, env } = this.#options;
+    const found = await inspectOverlay(env.storage, this.overlayFolder(records.chain.current.epoch));
+    return found !== null && !found.isClean;
+  }
+
+  async #overlayFolders(): Promise<string[]> {
+    const folder = `disks/${this.#options.records.disk}`;
+    return (await this.#options.env.storage.list(folder)).filter((name) => name.startsWith('overlay-')).map((name) => `${folder}/${name}`);
+  }
+
+  get #key(): string {
+    return diskKey(this.#options.records.disk, 'attachment');
+  }
+
+  #assertOwner(): void {
+    const { name, records, standing } = this.#options;
+    const now = standing();
+    if (now.state === 'writable') return;
+    if (now.state === 'elsewhere') {
+      throw new DiskswarmError('NOT_OWNER', `host ${now.owner} owns disk "${name}"; \`diskswarm disk take ${name}\` asks it for the disk, --read-only needs no ownership`, {
+        data: { disk: records.disk, name, ownerHostId: now.owner },
+      });
+    }
+    throw new DiskswarmError('ATTACHMENT_STATE', `disk "${name}" is being handed over`, { data: { disk: records.disk, name, state: now.state } });
+  }
+
+  async #openExport(record: AttachmentRecord): Promise<Open> {
+    const { env, name, records, statistics } = this.#options;
+    const base = record.readOnly ? record.generation : (records.head?.id ?? record.generation);
+    const view = await this.#options.viewOf(base);
+    const { disk, geometry, generation, root } = view.subject;
+    const { epoch } = records.chain.current;
+    const resolver = new AttachmentResolver({
+      view,
+      store: env.store,
+      chunks: this.#options.chunks,
+      clock: env.clock,
+      onFault: (durationUs) => statistics.waited(durationUs),
+      onFailed: (error) => this.#failed(error),
+      warn: (message, error) => env.log.warn({ disk, error: String(error) }, message),
+    });
+    const spec: AttachmentSpec = {
+      disk,
+      exportName: name,
+      sizeBytes: geometry.sizeBytes,
+      chunkSizeBytes: geometry.chunkSizeBytes,
+      base: { generation, root },
+      epoch,
+      mode: record.readOnly ? 'read-only' : 'writable',
+      overlayFolder: this.overlayFolder(epoch),
+      socketPath: record.socket,
+      bootId: env.bootId,
+    };
+    return { attachment: await env.opener.open(spec, resolver), resolver, record };
+  }
+
+  async #close(open: Open): Promise<void> {
+    this.#open = null;
+    this.#restingDirtyBytes = null;
+    await open.attachment.close();
+  }
+
+  #failed(error: Error): void {
+    const open = this.#open;
+    if (open === null) return;
+    this.#options.env.log.warn({
+      disk: this.#options.records.disk,
+    }, `the export of disk "${this.#options.name}" failed and is fenced: ${error.message}. Check the state folder's disk, then detach and attach it again`);
+    this.#options.onFailed(error);
+  }
+
+  async #countDirtyBytes(): Promise<number> {
+    const { env, records } = this.#options;
+    const { current } = records.chain;
+    const head = records.head;
+    const folder = this.overlayFolder(current.epoch);
+    const found = await inspectOverlay(env.storage, folder);
+    if (found === null || found.isClean || head === null) return 0;
+    const { geometry } = (await this.#options.viewOf(head.id)).subject;
+    const overlay = await Overlay.open({ storage: env.storage, folder, geometry, disk: records.disk, epoch: current.epoch, base: head.id, bootId: env.bootId });
+    const { dirtyBytes } = overlay;
+    await overlay.close();
+    return dirtyBytes;
+  }
+}
+
+function encodeRecord(record: AttachmentRecord): Uint8Array {
+  return encodeCanonical({ socket: record.socket, readOnly: record.readOnly ? 1 : 0, generation: idToBytes(record.generation) } satisfies Canonical);
+}
+
+function decodeRecord(bytes: Uint8Array): AttachmentRecord {
+  const what = 'attachment record';
+  const reader = new RecordReader(decodeCanonical(bytes, { maxBytes: 4096, what }), what, ['socket', 'readOnly', 'generation']);
+  return { socket: reader.text('socket', 1024), readOnly: reader.integer('readOnly', 0, 1) === 1, generation: idFromBytes<GenerationId>(reader.bytes('generation', { length: 32 })) };
+}

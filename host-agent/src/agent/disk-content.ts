@@ -1,0 +1,162 @@
+/**
+ * What this host has of a disk's newest generation, and how a newer one takes its place.
+ *
+ * A sealed generation is derived from the one before it. A generation of another host is used at once, with whatever of it is here already; its manifest
+ * then follows in the background, and with it the knowledge of what still matches (previous hosts seed by content, design D8).
+ */
+import { DiskswarmError, hasCode, type PageId, PAGE_BYTES, PAGE_FANOUT, type PieceIndex } from '@diskswarm/core';
+import type { ChunkStore, DiskId } from '@diskswarm/core';
+import { RangeSet } from '@diskswarm/bitfield';
+import { Geometry } from '@diskswarm/chunk';
+import type { Generation } from '@diskswarm/identity';
+import { compareLeaves, type LeafChange, sameIdAt } from '@diskswarm/manifest';
+import type { DiskPages } from './disk-pages.ts';
+import { GenerationView } from './generation-view.ts';
+import type { PageFetch } from './page-fetch.ts';
+
+/** Manifests up to this size are fetched whole as soon as their generation is known; larger ones when somebody needs them. */
+const EAGER_MANIFEST_BYTES = 4 * 1024 * 1024;
+
+export interface ContentListener {
+  /** A newer generation took the place of the one before. */
+  headChanged(view: GenerationView): void;
+  /** More is known of the newest generation; `changed` are the pieces that differ from the one before it, where that could be told. */
+  learned(view: GenerationView, changed: { readonly since: Generation['id']; readonly pieces: RangeSet } | null): void;
+  /** Something went wrong that is nobody's request. */
+  warn(message: string, error: unknown): void;
+}
+
+export class DiskContent {
+  readonly #disk: DiskId;
+  readonly #chunkSizeBytes: number;
+  readonly #store: ChunkStore;
+  readonly #pages: DiskPages;
+  readonly #fetch: PageFetch;
+  readonly #listener: ContentListener;
+  #head: GenerationView | null = null;
+  #learning = new AbortController();
+  #manifest: Promise<void> | null = null;
+
+  constructor(options: { disk: DiskId; chunkSizeBytes: number; store: ChunkStore; pages: DiskPages; fetch: PageFetch; listener: ContentListener }) {
+    this.#disk = options.disk;
+    this.#chunkSizeBytes = options.chunkSizeBytes;
+    this.#store = options.store;
+    this.#pages = options.pages;
+    this.#fetch = options.fetch;
+    this.#listener = options.listener;
+  }
+
+  /** The newest generation; null before one is known. */
+  get head(): GenerationView | null {
+    return this.#head;
+  }
+
+  /** A view of any generation of the disk, with what is here of it. */
+  async viewOf(generation: Generation): Promise<GenerationView> {
+    if (this.#head?.subject.generation === generation.id) return this.#head;
+    const view = this.#newView(generation);
+    await view.learnFromStore({ signal: new AbortController().signal });
+    return view;
+  }
+
+  /** Makes a generation the newest one, with what is here of it; its manifest follows in the background. */
+  async adopt(generation: Generation): Promise<void> {
+    if (this.#head?.subject.generation === generation.id) return;
+    const before = this.#head;
+    const view = this.#newView(generation);
+    await view.learnFromStore({ signal: new AbortController().signal });
+    this.#replace(view);
+    if (view.allLeavesKnown) this.#listener.learned(view, await this.#changedBetween(before, view));
+    else if (before !== null || view.leaves * PAGE_BYTES <= EAGER_MANIFEST_BYTES) void this.wholeManifest(before).catch(() => {}); // Reported there.
+  }
+
+  /** Makes a generation that this host sealed the newest one. */
+  async adoptSealed(generation: Generation): Promise<void> {
+    const before = this.#head;
+    if (before === null || !before.allLeavesKnown || before.piecesTotal !== this.#geometry(generation).pieces) return this.adopt(generation);
+    const differences: LeafChange[] = [];
+    for await (const change of compareLeaves(this.#ref(before), { root: generation.root, pieces: before.piecesTotal }, this.#pages)) differences.push(change);
+    const view = before.derive(this.#subject(generation), differences);
+    this.#replace(view);
+    this.#listener.learned(view, { since: before.subject.generation, pieces: changedPieces(differences) });
+  }
+
+  /** Looks again at what of the newest generation is in the store, which has dropped something. */
+  async relearn(): Promise<void> {
+    const before = this.#head;
+    if (before === null) return;
+    const view = new GenerationView(before.subject, this.#store, this.#pages);
+    await view.learnFromStore({ signal: new AbortController().signal });
+    if (this.#head === before) this.#replace(view);
+  }
+
+  /** Resolves when every page of the newest generation is here; waits for peers as long as it must. */
+  wholeManifest(before: GenerationView | null = null): Promise<void> {
+    const view = this.#head;
+    if (view === null || view.allLeavesKnown) return Promise.resolve();
+    this.#manifest ??= this.#fetchManifest(view, before, this.#learning.signal);
+    return this.#manifest;
+  }
+
+  stop(): void {
+    this.#learning.abort(new DiskswarmError('ABORTED', 'the disk is closed'));
+  }
+
+  async #fetchManifest(view: GenerationView, before: GenerationView | null, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#fetch.fetchAll(view, { signal });
+      if (this.#head === view) this.#listener.learned(view, await this.#changedBetween(before, view));
+    } catch (error) {
+      if (!signal.aborted) this.#listener.warn('the manifest could not be fetched', error);
+      throw error;
+    } finally {
+      if (this.#head === view) this.#manifest = null;
+    }
+  }
+
+  async #changedBetween(before: GenerationView | null, after: GenerationView): Promise<{ since: Generation['id']; pieces: RangeSet } | null> {
+    if (before === null || before.piecesTotal !== after.piecesTotal) return null;
+    const differences: LeafChange[] = [];
+    try {
+      for await (const change of compareLeaves(this.#ref(before), this.#ref(after), this.#pages)) differences.push(change);
+    } catch (error) {
+      if (hasCode(error, 'CHUNK_NOT_FOUND')) return null;
+      throw error;
+    }
+    return { since: before.subject.generation, pieces: changedPieces(differences) };
+  }
+
+  #replace(view: GenerationView): void {
+    this.#learning.abort(new DiskswarmError('ABORTED', 'a newer generation took its place'));
+    this.#learning = new AbortController();
+    this.#manifest = null;
+    this.#head = view;
+    this.#listener.headChanged(view);
+  }
+
+  #newView(generation: Generation): GenerationView {
+    return new GenerationView(this.#subject(generation), this.#store, this.#pages);
+  }
+
+  #subject(generation: Generation): GenerationView['subject'] {
+    return { disk: this.#disk, generation: generation.id, root: generation.root, geometry: this.#geometry(generation) };
+  }
+
+  #geometry(generation: Generation): Geometry {
+    return new Geometry(generation.sizeBytes, this.#chunkSizeBytes);
+  }
+
+  #ref(view: GenerationView): { root: PageId; pieces: number } {
+    return { root: view.subject.root, pieces: view.piecesTotal };
+  }
+}
+
+function changedPieces(differences: readonly LeafChange[]): RangeSet {
+  const pieces = new RangeSet();
+  for (const { leaf, before, after } of differences) {
+    for (let slot = 0; slot < PAGE_FANOUT; slot++) {
+      if (!sameIdAt(before, after, slot)) pieces.add((leaf * PAGE_FANOUT + slot) as PieceIndex);
+    }
+  }
+  return pieces;
+}

@@ -1,0 +1,319 @@
+/**
+ * What the hosts of one disk tell each other through this host: rosters, generations, claims, traces and messages of ownership.
+ *
+ * One link per connected host. Records are checked and durable before they are used or passed on; claims name only pieces that are durable
+ * here. Fetching is the scheduler's business, which reads the links' availability.
+ */
+import { type ChunkId, DiskswarmError, type ErrorCode, type GenerationId, type HostId, type PieceIndex } from '@diskswarm/core';
+import { Availability, RangeSet } from '@diskswarm/bitfield';
+import { memberOf, type SwarmSecret } from '@diskswarm/identity';
+import { decodeOwnershipMessage, encodeOwnershipMessage, type OwnershipMessage } from '@diskswarm/ownership';
+import type { ChannelHandlers, DiskChannel, DiskMembership, DiskServer, OfferedGeneration, RequestToken } from '@diskswarm/swarm';
+import type { DiskRecords } from './disk-records.ts';
+import type { GenerationView } from './generation-view.ts';
+import type { PathSource } from './page-fetch.ts';
+
+/** Runs kept of one peer's claims about one generation. */
+const MAX_CLAIM_RUNS = 65_536;
+/** Generations of one peer whose claims are kept. */
+const MAX_CLAIMED_GENERATIONS = 8;
+
+/** What happens that is more than a link's business. */
+export interface PeersListener {
+  rosterChanged(): void;
+  /** Epochs or generations were learned; `head` tells whether the newest generation is another now. */
+  recordsChanged(head: boolean): void;
+  claimsChanged(link: PeerLink): void;
+  linkReady(link: PeerLink): void;
+  linkClosed(link: PeerLink): void;
+  piece(link: PeerLink, token: RequestToken, bytes: Uint8Array): void;
+  rejected(link: PeerLink, token: RequestToken): void;
+  trace(generation: GenerationId, trace: Uint8Array): void;
+  ownership(from: HostId, message: OwnershipMessage): Promise<void>;
+  warn(message: string, error: unknown): void;
+}
+
+/** Errors that say a record was made up, not merely that it does not fit what we know. */
+const FORGERY: readonly ErrorCode[] = ['FORMAT_INVALID', 'SIGNATURE_INVALID', 'INVALID_ID', 'PROTOCOL_ERROR'];
+
+/** A connected host, as far as this disk goes. */
+export class PeerLink {
+  readonly channel: DiskChannel;
+  readonly #claims = new Map<GenerationId, Availability>();
+  /** Generations about which this host told everything; later ones need only what changed. */
+  readonly told = new Set<GenerationId>();
+
+  constructor(channel: DiskChannel) {
+    this.channel = channel;
+  }
+
+  get host(): HostId {
+    return this.channel.host;
+  }
+
+  /** What the host has of a generation; undefined while it said nothing. */
+  claimsOf(generation: GenerationId): Availability | undefined {
+    return this.#claims.get(generation);
+  }
+
+  learn(generation: GenerationId, has: RangeSet, lacks: RangeSet): void {
+    const claims = this.#ensure(generation);
+    claims.learnLacks(lacks);
+    claims.learnHas(has);
+  }
+
+  /** What the host said of `parent` holds for `generation` too, except where they differ. */
+  inherit(generation: GenerationId, parent: GenerationId, changed: RangeSet): void {
+    const before = this.#claims.get(parent);
+    if (before === undefined) return;
+    const claims = before.clone();
+    claims.forget(changed);
+    const said = this.#claims.get(generation);
+    if (said !== undefined) {
+      claims.learnLacks(said.lacks);
+      claims.learnHas(said.has);
+    }
+    this.#keep(generation, claims);
+  }
+
+  #ensure(generation: GenerationId): Availability {
+    const known = this.#claims.get(generation);
+    if (known !== undefined) return known;
+    const fresh = new Availability({ maxRuns: MAX_CLAIM_RUNS });
+    this.#keep(generation, fresh);
+    return fresh;
+  }
+
+  #keep(generation: GenerationId, claims: Availability): void {
+    this.#claims.delete(generation);
+    this.#claims.set(generation, claims);
+    for (const oldest of this.#claims.keys()) {
+      if (this.#claims.size <= MAX_CLAIMED_GENERATIONS) return;
+      this.#claims.delete(oldest);
+    }
+  }
+}
+
+export class DiskPeers implements DiskMembership, PathSource {
+  readonly server: DiskServer;
+  readonly #records: DiskRecords;
+  readonly #listener: PeersListener;
+  readonly #head: () => GenerationView | null;
+  readonly #trace: () => Uint8Array | null;
+  readonly #links = new Map<DiskChannel, PeerLink>();
+  readonly #waiters = new Set<() => void>();
+  /** Counts what may change the answer of a path request. */
+  #changes = 0;
+
+  constructor(options: { records: DiskRecords; server: DiskServer; listener: PeersListener; head: () => GenerationView | null; trace: () => Uint8Array | null }) {
+    this.#records = options.records;
+    this.server = options.server;
+    this.#listener = options.listener;
+    this.#head = options.head;
+    this.#trace = options.trace;
+  }
+
+  get disk(): DiskRecords['disk'] {
+    return this.#records.disk;
+  }
+  get chunkSizeBytes(): number {
+    return this.#records.genesis.chunkSizeBytes;
+  }
+  secrets(): readonly SwarmSecret[] {
+    return this.#records.secrets;
+  }
+  admits(host: HostId): boolean {
+    const member = memberOf(this.#records.roster, host);
+    return member !== null && member.revoked === undefined;
+  }
+  rosterBundle(): Uint8Array {
+    return this.#records.roster.bytes;
+  }
+
+  /** The generation whose manifest has this root. */
+  generationOf(root: ChunkId): GenerationId | undefined {
+    const head = this.#head();
+    if (head?.subject.root === root) return head.subject.generation;
+    return this.#records.history().find((generation) => generation.root === root)?.id;
+  }
+
+  /** Links that are ready. */
+  links(): PeerLink[] {
+    return [...this.#links.values()].filter((link) => link.channel.ready);
+  }
+
+  link(host: HostId): PeerLink | undefined {
+    return this.links().find((link) => link.host === host);
+  }
+
+  onChannel(channel: DiskChannel): ChannelHandlers {
+    const link = new PeerLink(channel);
+    this.#links.set(channel, link);
+    // Records of one peer are taken in the order they came.
+    let queue: Promise<void> = Promise.resolve();
+    const inTurn = (run: () => Promise<void>): void => {
+      queue = queue.then(run).catch((error: unknown) => this.#refused(link, error));
+    };
+    return {
+      onRoster: (bundle) => this.#onRoster(bundle),
+      onReady: () => {
+        this.announce(link);
+        this.#listener.linkReady(link);
+        this.#wake();
+      },
+      onGeneration: (offered) => inTurn(() => this.#onGeneration(link, offered)),
+      onClaims: (generation, has, lacks) => {
+        try {
+          link.learn(generation, has, lacks);
+        } catch (error) {
+          this.#refused(link, error);
+          return;
+        }
+        this.#listener.claimsChanged(link);
+      },
+      onPiece: (token, bytes) => this.#listener.piece(link, token, bytes),
+      onRejected: (token) => this.#listener.rejected(link, token),
+      onTrace: (generation, trace) => this.#listener.trace(generation, trace),
+      onOwnership: (message) => {
+        const copy = new Uint8Array(message);
+        inTurn(async () => {
+          const decoded = decodeOwnershipMessage(copy);
+          if (decoded.disk !== this.disk) throw new DiskswarmError('PROTOCOL_ERROR', 'a message of ownership about another disk');
+          await this.#listener.ownership(link.host, decoded);
+        });
+      },
+      onClose: () => {
+        this.#links.delete(channel);
+        this.#listener.linkClosed(link);
+        this.#wake();
+      },
+    };
+  }
+
+  /** Tells a host of the newest generation and of what is here of it. */
+  announce(link: PeerLink): void {
+    const head = this.#records.head;
+    const view = this.#head();
+    if (head === null || view === null || view.subject.generation !== head.id) return;
+    const epochs = this.#records.chain.records.map((record) => record.bytes);
+    if (!link.channel.openGeneration({ generation: head.id, pieces: view.piecesTotal, record: head.bytes, epochs })) return;
+    this.#claimAll(link, view);
+    const trace = this.#trace();
+    if (trace !== null) link.channel.sendTrace(head.id, trace);
+  }
+
+  /** The newest generation is another, or better known: tells every host; `changed` are the pieces that differ from the one before. */
+  announceAll(changed: { readonly since: GenerationId; readonly pieces: RangeSet } | null): void {
+    const view = this.#head();
+    if (view === null) return;
+    const { generation } = view.subject;
+    for (const link of this.links()) {
+      if (changed !== null) link.inherit(generation, changed.since, changed.pieces);
+      if (changed !== null && link.told.has(changed.since) && !link.told.has(generation)) {
+        link.told.add(generation);
+        this.announceRecord(link);
+        link.channel.sendClaims(generation, view.durablePieces().intersect(changed.pieces), new RangeSet());
+      } else this.announce(link);
+      this.#listener.claimsChanged(link);
+    }
+    this.#wake();
+  }
+
+  /** Tells a host of the newest generation, without claims. */
+  announceRecord(link: PeerLink): void {
+    const { head, chain } = this.#records;
+    const view = this.#head();
+    if (head === null || view === null || view.subject.generation !== head.id) return;
+    link.channel.openGeneration({ generation: head.id, pieces: view.piecesTotal, record: head.bytes, epochs: chain.records.map((record) => record.bytes) });
+  }
+
+  /** Tells every host of pieces that are durable here now. */
+  claim(view: GenerationView, pieces: readonly PieceIndex[]): void {
+    const has = new RangeSet();
+    for (const piece of pieces) has.add(piece);
+    for (const link of this.links()) {
+      if (link.channel.knows(view.subject.generation)) link.channel.sendClaims(view.subject.generation, has, new RangeSet());
+    }
+  }
+
+  send(to: HostId, message: OwnershipMessage): void {
+    this.link(to)?.channel.sendOwnership(encodeOwnershipMessage(message));
+  }
+
+  sendAll(message: OwnershipMessage): void {
+    const bytes = encodeOwnershipMessage(message);
+    for (const link of this.links()) link.channel.sendOwnership(bytes);
+  }
+
+  /** Asks one host after the other for the pages of a path; waits for another host when none has them. */
+  async requestPath(request: { root: ChunkId; piece: PieceIndex; fromLevel: number }, { signal }: { signal: AbortSignal }): ReturnType<PathSource['requestPath']> {
+    for (;;) {
+      const seen = this.#changes;
+      const byDelay = this.links().toSorted((left, right) => (left.channel.rttUs ?? 0) - (right.channel.rttUs ?? 0));
+      for (const { channel } of byDelay) {
+        signal.throwIfAborted();
+        const pages = await channel.requestPath(request, { signal }).catch((error: unknown) => this.#noPath(error, signal));
+        if (pages !== null && pages.length > 0) return { pages, wrong: (error) => channel.misbehaved(`wrong manifest pages: ${error.message}`) };
+      }
+      if (seen === this.#changes) await this.#nextChange(signal);
+    }
+  }
+
+  #noPath(error: unknown, signal: AbortSignal): null {
+    signal.throwIfAborted();
+    if (error instanceof DiskswarmError) return null;
+    throw error;
+  }
+
+  #claimAll(link: PeerLink, view: GenerationView): void {
+    const has = view.durablePieces();
+    const lacks = new RangeSet();
+    if (view.allLeavesKnown) lacks.add(0, view.piecesTotal);
+    link.channel.sendClaims(view.subject.generation, has, lacks.subtract(has));
+    if (view.allLeavesKnown) link.told.add(view.subject.generation);
+  }
+
+  async #onRoster(bundle: Uint8Array): Promise<void> {
+    if ((await this.#records.offerRoster(bundle)) === 'newer') this.#listener.rosterChanged();
+  }
+
+  async #onGeneration(link: PeerLink, offered: OfferedGeneration): Promise<void> {
+    const before = this.#records.head;
+    const newEpochs = await this.#records.offerEpochs(offered.epochs);
+    const known = this.#records.generation(offered.generation) !== null;
+    const generation = known ? null : await this.#records.offerGeneration(offered.record);
+    if (generation !== null && generation.id !== offered.generation) throw new DiskswarmError('PROTOCOL_ERROR', 'a generation under another name');
+    const head = this.#records.head?.id !== before?.id;
+    if (newEpochs || head) this.#listener.recordsChanged(head);
+    const view = this.#head();
+    if (view !== null && view.subject.generation === offered.generation && !link.told.has(offered.generation)) this.#claimAll(link, view);
+    this.#wake();
+  }
+
+  #refused(link: PeerLink, error: unknown): void {
+    this.#listener.warn(`host ${link.host} sent something that was refused`, error);
+    if (error instanceof DiskswarmError && FORGERY.includes(error.code)) link.channel.misbehaved(error.message);
+  }
+
+  #wake(): void {
+    this.#changes++;
+    for (const wake of [...this.#waiters]) wake();
+  }
+
+  /** Resolves when a link comes or goes, or a generation is announced. */
+  #nextChange(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const done = (): void => {
+        this.#waiters.delete(done);
+        signal.removeEventListener('abort', aborted);
+        resolve();
+      };
+      const aborted = (): void => {
+        this.#waiters.delete(done);
+        reject(new DiskswarmError('ABORTED', 'the path request was given up'));
+      };
+      this.#waiters.add(done);
+      signal.addEventListener('abort', aborted, { once: true });
+    });
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Serves chunks and manifest pages of one disk to its peers: what is here and admitted to this disk, and nothing else (design D4).
+ *
+ * Every chunk is verified when it is read for a peer. What is damaged is dropped, so that it is fetched again. Whether the peer may ask at all,
+ * the swarm has checked against the roster.
+ */
+import { type ChunkId, type ChunkStore, type GenerationId, hasCode, type PieceIndex, ZERO_ID } from '@diskswarm/core';
+import { Geometry } from '@diskswarm/chunk';
+import { levelsFor, ManifestReader } from '@diskswarm/manifest';
+import type { DiskServer } from '@diskswarm/swarm';
+import type { DiskPages } from './disk-pages.ts';
+import type { DiskRecords } from './disk-records.ts';
+
+/** Manifests whose last pages are kept at hand. */
+const MAX_READERS = 8;
+
+export class StoreServer implements DiskServer {
+  readonly #records: DiskRecords;
+  readonly #store: ChunkStore;
+  readonly #pages: DiskPages;
+  readonly #onDamaged: (piece: PieceIndex) => void;
+  readonly #readers = new Map<ChunkId, ManifestReader>();
+
+  constructor(options: { records: DiskRecords; store: ChunkStore; pages: DiskPages; onDamaged: (piece: PieceIndex) => void }) {
+    this.#records = options.records;
+    this.#store = options.store;
+    this.#pages = options.pages;
+    this.#onDamaged = options.onDamaged;
+  }
+
+  async readPiece(generation: GenerationId, piece: PieceIndex): Promise<Uint8Array | null> {
+    const record = this.#records.generation(generation);
+    if (record === null) return null;
+    const reader = this.#reader(record.root, record.sizeBytes);
+    if (piece >= reader.pieces) return null;
+    return this.#unlessAbsent(async () => {
+      const id = await reader.idOf(piece);
+      if (id === ZERO_ID || !this.#store.has(id, this.#records.disk)) return null;
+      return this.#store.get(id);
+    }, piece);
+  }
+
+  async readPath(root: ChunkId, piece: PieceIndex, fromLevel: number): Promise<readonly Uint8Array[] | null> {
+    const record = this.#records.history().find((generation) => generation.root === root);
+    if (record === undefined) return null;
+    const reader = this.#reader(root, record.sizeBytes);
+    if (piece >= reader.pieces || fromLevel >= levelsFor(reader.pieces)) return null;
+    return this.#unlessAbsent(() => reader.pathPages(piece, fromLevel), null);
+  }
+
+  async #unlessAbsent<Result>(read: () => Promise<Result>, piece: PieceIndex | null): Promise<Result | null> {
+    try {
+      return await read();
+    } catch (error) {
+      if (hasCode(error, 'CHUNK_CORRUPT') && piece !== null) this.#onDamaged(piece);
+      if (hasCode(error, 'CHUNK_NOT_FOUND') || hasCode(error, 'CHUNK_CORRUPT') || hasCode(error, 'READ_FAILED')) return null;
+      throw error;
+    }
+  }
+
+  #reader(root: ChunkId, sizeBytes: number): ManifestReader {
+    const known = this.#readers.get(root);
+    if (known !== undefined) return known;
+    const { pieces } = new Geometry(sizeBytes, this.#records.genesis.chunkSizeBytes);
+    const reader = new ManifestReader({ root, pieces, source: this.#pages });
+    this.#readers.set(root, reader);
+    for (const oldest of this.#readers.keys()) {
+      if (this.#readers.size <= MAX_READERS) break;
+      this.#readers.delete(oldest);
+    }
+    return reader;
+  }
+}

@@ -1,0 +1,70 @@
+/** How long guests waited for chunks, where the time went, and who the chunks came from. */
+import type { HostId } from '@diskswarm/core';
+import type { FaultStatus } from '../control/methods.ts';
+import { LatencyHistogram } from './latency-histogram.ts';
+
+/** Parts of one fetch, in microseconds. */
+export interface FetchTimes {
+  readonly queueUs: number;
+  readonly networkUs: number;
+  readonly verifyUs: number;
+}
+
+export class FaultStatistics {
+  readonly #total = new LatencyHistogram();
+  readonly #queue = new LatencyHistogram();
+  readonly #network = new LatencyHistogram();
+  readonly #verify = new LatencyHistogram();
+  readonly #store = new LatencyHistogram();
+  readonly #bytesBySource = new Map<HostId, number>();
+  #faultBytes = 0;
+  #backgroundBytes = 0;
+
+  get faultBytes(): number {
+    return this.#faultBytes;
+  }
+  get backgroundBytes(): number {
+    return this.#backgroundBytes;
+  }
+
+  /** A chunk arrived from `source`. */
+  received(source: HostId, lengthBytes: number, fault: boolean): void {
+    this.#bytesBySource.set(source, (this.#bytesBySource.get(source) ?? 0) + lengthBytes);
+    if (fault) this.#faultBytes += lengthBytes;
+    else this.#backgroundBytes += lengthBytes;
+  }
+
+  /** A chunk that a guest waits for came: how long its fetch spent where. */
+  fetched(times: FetchTimes): void {
+    this.#queue.add(times.queueUs);
+    this.#network.add(times.networkUs);
+    this.#verify.add(times.verifyUs);
+  }
+
+  /** It was stored. */
+  stored(durationUs: number): void {
+    this.#store.add(durationUs);
+  }
+
+  /** The guest's wait ended. */
+  waited(durationUs: number): void {
+    this.#total.add(durationUs);
+  }
+
+  bytesBySource(): Record<string, number> {
+    return Object.fromEntries(this.#bytesBySource);
+  }
+
+  faults(): FaultStatus {
+    return {
+      count: this.#total.count,
+      latencyUs: {
+        ...this.#total.percentiles(),
+        queue: this.#queue.percentiles(),
+        network: this.#network.percentiles(),
+        verify: this.#verify.percentiles(),
+        store: this.#store.percentiles(),
+      },
+    };
+  }
+}

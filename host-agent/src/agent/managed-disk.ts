@@ -1,0 +1,425 @@
+/**
+ * One disk on this host: ties records, content, peers, attachment and ownership together, and carries out what a user asks of it.
+ *
+ * Structural work (attach, detach, seal, the steps of a hand-over, removal) is done one at a time. What a user may wait for fires `changed`.
+ */
+import { DiskswarmError, type GenerationId, type HostId } from '@diskswarm/core';
+import { createGeneration, type Generation } from '@diskswarm/identity';
+import { diskSafety, type DiskView, mayDropCopy, type OwnershipMessage, type Safety } from '@diskswarm/ownership';
+import type { AttachmentInfo } from '../control/methods.ts';
+import { ChangeSignal } from './change-signal.ts';
+import { DiskAttachment } from './disk-attachment.ts';
+import { DiskCompletion } from './disk-completion.ts';
+import { DiskContent } from './disk-content.ts';
+import { DiskPages } from './disk-pages.ts';
+import { DiskPeers, type PeerLink } from './disk-peers.ts';
+import type { DiskRecords } from './disk-records.ts';
+import { StoreServer } from './disk-server.ts';
+import { DiskTrace } from './disk-trace.ts';
+import type { Environment } from './environment.ts';
+import { FaultStatistics } from './fault-statistics.ts';
+import type { GenerationView } from './generation-view.ts';
+import { codeOf, OwnershipDriver } from './ownership-driver.ts';
+import { PageFetch } from './page-fetch.ts';
+import { PieceChunks } from './piece-chunks.ts';
+import { PieceIntake } from './piece-intake.ts';
+import { Receipts } from './receipts.ts';
+import { attachedLayers, cutLayers, detachedLayers } from './seal-disk.ts';
+import { Turns } from './turns.ts';
+
+export interface SealOutcome {
+  readonly generation: Generation;
+  readonly changedPieces: number;
+}
+
+export class ManagedDisk {
+  readonly name: string;
+  readonly records: DiskRecords;
+  readonly content: DiskContent;
+  readonly pages: DiskPages;
+  readonly peers: DiskPeers;
+  readonly attachment: DiskAttachment;
+  readonly ownership: OwnershipDriver;
+  readonly statistics = new FaultStatistics();
+  readonly chunks: PieceChunks;
+  readonly receipts: Receipts;
+  readonly completion: DiskCompletion;
+  readonly changed = new ChangeSignal();
+  readonly #env: Environment;
+  readonly #intake: PieceIntake;
+  readonly #trace: DiskTrace;
+  readonly #turns = new Turns();
+  /** What the owner answered to our ask, by nonce. */
+  #refusal: { readonly nonce: Uint8Array; readonly error: DiskswarmError } | null = null;
+  #stopped = false;
+
+  constructor(env: Environment, name: string, records: DiskRecords) {
+    const { store, clock, meta, keys, random } = env;
+    const { disk } = records;
+    this.#env = env;
+    this.name = name;
+    this.records = records;
+    this.receipts = new Receipts(env, records);
+    this.#trace = new DiskTrace(meta, disk);
+    this.pages = new DiskPages(store, disk);
+    const warn = (message: string, error: unknown): void => env.log.warn({ disk, error: String(error) }, message);
+    this.peers = new DiskPeers({
+      records,
+      server: new StoreServer({ records, store, pages: this.pages, onDamaged: (piece) => this.content.head?.dropPiece(piece) }),
+      head: () => this.content.head,
+      trace: () => this.#trace.bytes,
+      listener: {
+        rosterChanged: () => this.#rosterChanged(),
+        recordsChanged: (head) => this.#recordsChanged(head),
+        claimsChanged: (link) => env.fetch.changed(link),
+        linkReady: (link) => this.#linkReady(link),
+        linkClosed: (link) => {
+          env.fetch.closed(link);
+          this.changed.fire();
+        },
+        piece: (link, token, bytes) => env.fetch.answered(link, token, bytes),
+        rejected: (link, token) => env.fetch.answered(link, token, null),
+        trace: (generation, bytes) => this.#takeTrace(generation, bytes),
+        ownership: (from, message) => this.#takeOwnership(from, message),
+        warn,
+      },
+    });
+    const fetch = new PageFetch(this.pages, this.peers);
+    this.content = new DiskContent({
+      disk,
+      chunkSizeBytes: records.genesis.chunkSizeBytes,
+      store,
+      pages: this.pages,
+      fetch,
+      listener: {
+        headChanged: () => {
+          this.peers.announceAll(null);
+          this.completion.update();
+          this.changed.fire();
+        },
+        learned: (_view, changed) => {
+          this.peers.announceAll(changed);
+          void this.completion.check();
+        },
+        warn,
+      },
+    });
+    this.#intake = new PieceIntake(store, clock, disk, {
+      durable: (view, pieces) => {
+        for (const piece of pieces) view.markDurable(piece);
+        this.peers.claim(view, pieces);
+        void this.completion.check();
+      },
+      failed: (error) => warn('fetched chunks could not be made durable', error),
+    });
+    this.chunks = new PieceChunks({ store, source: env.fetch, pages: fetch, intake: this.#intake, statistics: this.statistics });
+    this.ownership = new OwnershipDriver({
+      records,
+      meta,
+      keys,
+      random,
+      actions: {
+        hold: () => this.attachment.hold(),
+        seal: async () => (await this.#sealNow(new AbortController().signal)).generation,
+        resume: () => this.attachment.resume(),
+        fence: async () => {
+          const resolver = await this.attachment.fence();
+          if (resolver !== null) await this.#trace.record(resolver.trace.pieces);
+        },
+        adopt: async (final) => {
+          await records.offerGeneration(final.bytes);
+          await this.#adoptHead();
+        },
+        send: (to, message) => this.peers.send(to, message),
+        ownershipChanged: () => this.#recordsChanged(false),
+      },
+    });
+    this.completion = new DiskCompletion({
+      env,
+      name,
+      records,
+      content: this.content,
+      chunks: this.chunks,
+      intake: this.#intake,
+      receipts: this.receipts,
+      changed: this.changed,
+      trace: (pieces) => this.#trace.pieces(pieces),
+      sendAll: (message) => this.peers.sendAll(message),
+      isInUse: () => this.attachment.writable,
+    });
+    this.attachment = new DiskAttachment({
+      env,
+      name,
+      records,
+      chunks: this.chunks,
+      statistics: this.statistics,
+      viewOf: (generation) => this.viewOf(generation),
+      standing: () => this.ownership.standing(),
+      onFailed: () => void this.#turns.run(() => this.#reopenExport()).catch((error: unknown) => warn('the export could not be opened again', error)),
+    });
+  }
+
+  get disk(): DiskRecords['disk'] {
+    return this.records.disk;
+  }
+
+  /** Opens the export again, then whatever else was under way; peers come when the swarm knows the disk. */
+  async start(): Promise<void> {
+    await this.#adoptHead();
+    try {
+      await this.attachment.reattach();
+    } catch (error) {
+      this.#env.log.warn({ disk: this.disk }, `disk "${this.name}" could not be attached again: ${String(error)}`);
+    }
+    this.#env.fetch.addDisk(this.peers, this.statistics);
+    this.#env.swarm.addDisk(this.peers);
+    await this.ownership.start();
+    this.completion.update();
+    void this.completion.check();
+  }
+
+  /** Ends everything but what is durable. Idempotent. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.content.stop();
+    this.completion.stop();
+    this.#env.swarm.removeDisk(this.disk);
+    this.#env.fetch.removeDisk(this.disk);
+    await this.#turns.run(async () => {
+      const resolver = this.attachment.resolver;
+      await this.attachment.suspend();
+      if (resolver !== null) await this.#trace.record(resolver.trace.pieces);
+    });
+    this.#intake.stop();
+  }
+
+  /** A view of a generation of this disk; GENERATION_NOT_FOUND. */
+  async viewOf(id: GenerationId): Promise<GenerationView> {
+    const attached = this.attachment?.resolver?.view;
+    if (attached?.subject.generation === id) return attached;
+    const generation = this.records.generation(id);
+    if (generation === null) throw new DiskswarmError('GENERATION_NOT_FOUND', `disk "${this.name}" has no generation ${id} here`, { data: { name: this.name, generation: id } });
+    return this.content.viewOf(generation);
+  }
+
+  attach(wanted: { readOnly: boolean; socket: string | null }): Promise<AttachmentInfo> {
+    return this.#turns.run(async () => {
+      const info = await this.attachment.attach(wanted);
+      this.completion.update();
+      this.changed.fire();
+      return info;
+    });
+  }
+
+  detach(): Promise<void> {
+    return this.#turns.run(async () => {
+      const resolver = await this.attachment.detach();
+      await this.#trace.record(resolver.trace.pieces);
+      this.changed.fire();
+    });
+  }
+
+  /** Seals what was written; `changedPieces` is 0, and the generation the present one, when nothing was. NOT_OWNER, SEAL_NEEDS_CHUNKS. */
+  seal({ signal }: { signal: AbortSignal }): Promise<SealOutcome> {
+    return this.#turns.run(() => {
+      const standing = this.ownership.standing();
+      if (standing.state === 'elsewhere') throw new DiskswarmError('NOT_OWNER', `host ${standing.owner} owns disk "${this.name}"`, { data: { name: this.name, ownerHostId: standing.owner } });
+      if (standing.state !== 'writable') throw new DiskswarmError('ATTACHMENT_STATE', `disk "${this.name}" is being handed over`, { data: { name: this.name } });
+      return this.#sealNow(signal);
+    });
+  }
+
+  /** Tells the hand-over machine of a user's wish; in turn with other structural work. */
+  handOver(to: HostId): Promise<void> {
+    return this.#turns.run(() => this.ownership.tellSource({ kind: 'start', to }));
+  }
+
+  /** Asks the owning host for the disk; the function returned tells its refusal, if it refused. */
+  askOwner(nonce: Uint8Array): () => DiskswarmError | null {
+    this.peers.send(this.records.chain.current.owner, { kind: 'ask', disk: this.disk, nonce });
+    return () => (this.#refusal !== null && Buffer.compare(this.#refusal.nonce, nonce) === 0 ? this.#refusal.error : null);
+  }
+
+  /** The store dropped damaged chunks: looks again at what is here. */
+  async forgetDamaged(): Promise<void> {
+    const before = this.content.head;
+    await this.content.relearn();
+    const { resolver } = this.attachment;
+    if (resolver !== null && resolver.view === before && this.content.head !== null) resolver.rebase(this.content.head);
+  }
+
+  /** Takes an owner-signed roster. */
+  async applyRoster(bytes: Uint8Array): Promise<void> {
+    if ((await this.records.offerRoster(bytes)) === 'newer') this.#rosterChanged();
+  }
+
+  /** Takes an owner-signed epoch record (a forced take-over). */
+  applyEpoch(bytes: Uint8Array): Promise<void> {
+    return this.#turns.run(async () => {
+      if (await this.records.offerEpochs([bytes])) this.#recordsChanged(true);
+      await this.#adoptHead();
+    });
+  }
+
+  /** Bytes of the newest generation that are not here, as far as its manifest is known. */
+  leftBytes(): number {
+    const view = this.content.head;
+    if (view === null) return 1;
+    return (view.piecesTotal - view.piecesPresent - view.piecesZero) * view.subject.geometry.chunkSizeBytes;
+  }
+
+  /** Whether this host may be switched off as far as this disk goes. */
+  async safety(): Promise<Safety> {
+    return diskSafety(await this.#safetyView(), this.#env.hostId);
+  }
+
+  /** Whether the copy here may go: against a receipt that was asked for just now. */
+  async dropSafety(nonce: Uint8Array): Promise<Safety> {
+    const pinned = this.receipts.own;
+    return mayDropCopy({ ...(await this.#safetyView()), pinned, released: null }, this.#env.hostId, nonce);
+  }
+
+  /** Removes everything but the records: no peer is served any more, no export is open. */
+  async removeContent(): Promise<void> {
+    await this.stop();
+    await this.attachment.discardAll();
+    await this.#env.store.remove(this.disk);
+    await this.#env.store.reclaim();
+  }
+
+  async #safetyView(): Promise<DiskView> {
+    const { chain, roster, head } = this.records;
+    const overlayDirtyBytes = await this.attachment.dirtyBytes();
+    const view = this.content.head;
+    return {
+      disk: this.disk,
+      name: this.name,
+      chain,
+      roster,
+      source: this.ownership.source,
+      hasData: overlayDirtyBytes > 0 || (view !== null && view.piecesPresent > 0),
+      overlayDirtyBytes,
+      newest: head,
+      receipts: this.receipts.received,
+    };
+  }
+
+  async #sealNow(signal: AbortSignal): Promise<SealOutcome> {
+    const { env, head } = { env: this.#env, head: this.records.head };
+    if (head === null) throw new DiskswarmError('GENERATION_NOT_FOUND', `disk "${this.name}" has no generation yet`, { data: { name: this.name } });
+    const attachment = this.attachment.writable ? this.attachment.attachment : null;
+    if (attachment === null && !(await this.attachment.hasOverlay())) return { generation: head, changedPieces: 0 };
+    const view = await this.viewOf(head.id);
+    const { current } = this.records.chain;
+    const layers =
+      attachment === null
+        ? await detachedLayers({ storage: env.storage, folder: this.attachment.overlayFolder(current.epoch), view, epoch: current.epoch, bootId: env.bootId })
+        : attachedLayers(attachment);
+    try {
+      const sealed = await cutLayers({ layers, view, env, pages: this.pages, chunks: this.chunks, signal });
+      if (sealed === null) return { generation: head, changedPieces: 0 };
+      const generation = sealed.changedPieces === 0 ? head : await this.#record(head, sealed.root);
+      if (this.records.head?.id !== generation.id) throw new DiskswarmError('GENERATION_UNTRUSTED', `disk "${this.name}" was taken over while it was sealed`, { data: { name: this.name } });
+      if (generation !== head) {
+        await this.content.adoptSealed(generation);
+        this.attachment.resolver?.rebase(await this.viewOf(generation.id));
+      }
+      await layers.rebase({ generation: generation.id, root: sealed.root }, sealed.layer, sealed.changedLeaves);
+      if (this.attachment.resolver !== null) await this.#trace.record(this.attachment.resolver.trace.pieces);
+      this.changed.fire();
+      return { generation, changedPieces: sealed.changedPieces };
+    } finally {
+      this.attachment.forgetDirtyBytes();
+      await layers.release();
+    }
+  }
+
+  /** Signs the next generation and makes it durable. */
+  #record(parent: Generation, root: Generation['root']): Promise<Generation> {
+    const { current } = this.records.chain;
+    const generation = createGeneration(
+      {
+        disk: this.disk,
+        epoch: current.epoch,
+        sequence: parent.sequence + 1,
+        parent: { disk: this.disk, generation: parent.id },
+        authority: current.authority,
+        root,
+        sizeBytes: parent.sizeBytes,
+        kept: true,
+        wallMs: this.#env.clock.wallMs(),
+      },
+      this.#env.keys,
+    );
+    return this.records.offerGeneration(generation.bytes);
+  }
+
+  async #adoptHead(): Promise<void> {
+    if (this.records.head !== null) await this.content.adopt(this.records.head);
+  }
+
+  async #reopenExport(): Promise<void> {
+    await this.attachment.suspend();
+    if (!this.#stopped) await this.attachment.reattach();
+  }
+
+  #rosterChanged(): void {
+    this.#env.swarm.rosterChanged(this.disk);
+    this.changed.fire();
+  }
+
+  #recordsChanged(head: boolean): void {
+    const adopt = async (): Promise<void> => {
+      if (head) await this.#adoptHead();
+      this.peers.announceAll(null);
+      await this.ownership.tellSource({ kind: 'chainChanged' });
+      if (this.attachment.writable && this.ownership.standing().state === 'elsewhere') await this.attachment.fence();
+      this.changed.fire();
+    };
+    adopt().catch((error: unknown) => this.#env.log.warn({ disk: this.disk }, `news of disk "${this.name}" could not be taken in: ${String(error)}`));
+  }
+
+  #linkReady(link: PeerLink): void {
+    const { host } = link;
+    this.#env.fetch.changed(link);
+    const { own } = this.receipts;
+    if (own !== null) this.peers.send(host, { kind: 'receipt', disk: this.disk, record: own.bytes });
+    this.ownership.tellSource({ kind: 'connected', host }).catch((error: unknown) => this.#env.log.warn({ disk: this.disk }, `the hand-over of disk "${this.name}" stopped: ${String(error)}`));
+    this.changed.fire();
+  }
+
+  async #takeOwnership(from: HostId, message: OwnershipMessage): Promise<void> {
+    switch (message.kind) {
+      case 'receipt':
+        if (await this.receipts.take(message.record)) this.changed.fire();
+        return;
+      case 'receiptRequest': {
+        const head = this.records.head;
+        const answer: OwnershipMessage =
+          head?.id === message.generation && this.completion.isComplete()
+            ? await this.receipts.give(head, message.nonce)
+            : { kind: 'refused', disk: this.disk, nonce: message.nonce, code: 'GENERATION_NOT_FOUND', message: 'the generation is not complete here' };
+        this.peers.send(from, answer);
+        return;
+      }
+      case 'refused':
+        this.#refusal = {
+          nonce: message.nonce,
+          error: new DiskswarmError(codeOf(message.code), `host ${from} did not hand over disk "${this.name}": ${message.message}`, { data: { name: this.name, from } }),
+        };
+        this.changed.fire();
+        return;
+      case 'ask':
+        return this.#turns.run(() => this.ownership.receive(from, message));
+      default:
+        return this.ownership.receive(from, message);
+    }
+  }
+
+  #takeTrace(generation: GenerationId, bytes: Uint8Array): void {
+    const head = this.content.head;
+    if (head === null || generation !== head.subject.generation) return;
+    this.#trace.take(bytes, head.piecesTotal).catch((error: unknown) => this.#env.log.warn({ disk: this.disk }, `a trace of disk "${this.name}" was refused: ${String(error)}`));
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Brings manifest pages here: the path of one piece when a fault needs it, or everything of a generation that is not here yet.
+ *
+ * Pages come from any peer that has them, are verified from the root down before use, and are stored like chunks. One path is asked for once
+ * however many callers wait for it.
+ */
+import { type ChunkId, DiskswarmError, hasCode, idFromBytes, ID_BYTES, PAGE_FANOUT, type PageId, type PieceIndex, ZERO_ID } from '@diskswarm/core';
+import { levelsFor, slotSpan, verifyPath, ZERO_PAGE } from '@diskswarm/manifest';
+import type { DiskPages } from './disk-pages.ts';
+import type { GenerationView } from './generation-view.ts';
+
+/** Asks peers for the pages of a path; what comes back is not trusted. `wrong` blames the peer that sent it. */
+export interface PathSource {
+  requestPath(request: { root: PageId; piece: PieceIndex; fromLevel: number }, options: { signal: AbortSignal }): Promise<{ pages: readonly Uint8Array[]; wrong(error: Error): void }>;
+}
+
+/** Paths that are asked for at once when a whole manifest is fetched. */
+const PATHS_AT_ONCE = 16;
+
+export class PageFetch {
+  readonly #pages: DiskPages;
+  readonly #peers: PathSource;
+  readonly #running = new Map<string, Promise<ChunkId>>();
+
+  constructor(pages: DiskPages, peers: PathSource) {
+    this.#pages = pages;
+    this.#peers = peers;
+  }
+
+  /** The id of a piece, fetching the pages of its path that are missing. Waits as long as nobody has them. */
+  async idOf(view: GenerationView, piece: PieceIndex, { signal }: { signal: AbortSignal }): Promise<ChunkId> {
+    const key = `${view.subject.root} ${Math.floor(piece / PAGE_FANOUT)}`;
+    const running = this.#running.get(key);
+    if (running !== undefined) {
+      await running.catch(() => {}); // Whoever started it may have given up; what it brought is found below.
+    }
+    const missing = await view.reader.missingOnPath(piece);
+    if (missing === null) return view.reader.idOf(piece);
+    const fetch = this.#fetchPath(view, piece, missing, signal);
+    this.#running.set(key, fetch);
+    try {
+      return await fetch;
+    } finally {
+      if (this.#running.get(key) === fetch) this.#running.delete(key);
+    }
+  }
+
+  /** Fetches every page of the generation that is not here, then learns which of its pieces are. */
+  async fetchAll(view: GenerationView, options: { signal: AbortSignal }): Promise<void> {
+    const tasks = new Set<Promise<void>>();
+    for await (const leaf of this.#missingLeaves(view, options)) {
+      const task: Promise<void> = this.idOf(view, (leaf * PAGE_FANOUT) as PieceIndex, options).then(() => void tasks.delete(task));
+      task.catch(() => {}); // Reported by the race or at the end.
+      tasks.add(task);
+      if (tasks.size >= PATHS_AT_ONCE) await Promise.race(tasks);
+    }
+    await Promise.all(tasks);
+    await view.learnFromStore(options);
+  }
+
+  /** Leaves with a page missing; inner pages are fetched on the way, by the path to their first leaf. */
+  async *#missingLeaves(view: GenerationView, options: { signal: AbortSignal }): AsyncGenerator<number> {
+    yield* this.#missingBelow(view, view.subject.root, levelsFor(view.piecesTotal) - 1, 0, options);
+  }
+
+  async *#missingBelow(view: GenerationView, id: PageId, level: number, index: number, options: { signal: AbortSignal }): AsyncGenerator<number> {
+    options.signal.throwIfAborted();
+    if (id === ZERO_ID) return;
+    if (level === 0) {
+      if (!this.#pages.has(id)) yield index;
+      return;
+    }
+    const first = (index * slotSpan(level + 1)) as PieceIndex;
+    if (!this.#pages.has(id)) await this.idOf(view, first, options);
+    const page = await this.#pages.get(id);
+    for (let slot = 0; slot < PAGE_FANOUT; slot++) {
+      const child = index * PAGE_FANOUT + slot;
+      if (child * slotSpan(level) >= view.piecesTotal) return;
+      yield* this.#missingBelow(view, idFromBytes<PageId>(page, slot * ID_BYTES), level - 1, child, options);
+    }
+  }
+
+  async #fetchPath(view: GenerationView, piece: PieceIndex, from: { level: number; id: PageId }, signal: AbortSignal): Promise<ChunkId> {
+    for (;;) {
+      signal.throwIfAborted();
+      const answer = await this.#peers.requestPath({ root: view.subject.root, piece, fromLevel: from.level }, { signal });
+      try {
+        const path = verifyPath({ pieces: view.piecesTotal, piece, from, pages: answer.pages });
+        if (path.chunk === null) throw new DiskswarmError('PROTOCOL_ERROR', 'a path with pages left out', { data: { piece } });
+        // From the leaf up: a page that is here promises nothing about its children, but a walk from the root ends sooner.
+        for (const page of path.pages.toReversed()) await this.#pages.put(page.id, new Uint8Array(page.bytes));
+        this.#learn(view, piece, path.pages.at(-1));
+        return path.chunk;
+      } catch (error) {
+        if (!hasCode(error, 'CHUNK_CORRUPT') && !hasCode(error, 'FORMAT_INVALID') && !hasCode(error, 'PROTOCOL_ERROR')) throw error;
+        answer.wrong(error);
+      }
+    }
+  }
+
+  #learn(view: GenerationView, piece: PieceIndex, leaf: { level: number; index: number; bytes: Uint8Array } | undefined): void {
+    if (leaf?.level === 0) view.learnLeaf(leaf.index, leaf.bytes);
+    else view.learnLeaf(Math.floor(piece / PAGE_FANOUT), ZERO_PAGE); // The path ended in a zero subtree.
+  }
+}

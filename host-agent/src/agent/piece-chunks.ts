@@ -1,0 +1,78 @@
+/**
+ * Single chunks of a disk, wherever they are: in the store, or fetched from a peer and stored on the way.
+ *
+ * A fault finds the id of the piece first (fetching the path of its manifest page if that is not here), then asks for the chunk in the same
+ * breath, so that both travel in one round trip. It waits as long as it must.
+ */
+import { type ChunkId, type ChunkSource, type ChunkStore, hasCode, PAGE_FANOUT, type PieceIndex, PRIORITY, type Priority, ZERO_ID } from '@diskswarm/core';
+import type { FaultStatistics } from './fault-statistics.ts';
+import type { GenerationView } from './generation-view.ts';
+import type { PageFetch } from './page-fetch.ts';
+import type { PieceIntake } from './piece-intake.ts';
+
+export class PieceChunks {
+  readonly #store: ChunkStore;
+  readonly #source: ChunkSource;
+  readonly #pages: PageFetch;
+  readonly #intake: PieceIntake;
+  readonly #statistics: FaultStatistics;
+
+  constructor(options: { store: ChunkStore; source: ChunkSource; pages: PageFetch; intake: PieceIntake; statistics: FaultStatistics }) {
+    this.#store = options.store;
+    this.#source = options.source;
+    this.#pages = options.pages;
+    this.#intake = options.intake;
+    this.#statistics = options.statistics;
+  }
+
+  /** Resolves when the piece's chunk is in the store, or the piece is zero: false when nothing had to be fetched. */
+  async ensure(view: GenerationView, piece: PieceIndex, priority: Priority, { signal }: { signal: AbortSignal }): Promise<boolean> {
+    const { disk } = view.subject;
+    if (view.has(piece)) return false;
+    const naming = this.#pages.idOf(view, piece, { signal });
+    if (view.leafKnown(Math.floor(piece / PAGE_FANOUT))) {
+      const id = await naming;
+      if (id === ZERO_ID) return false;
+      if (this.#store.has(id, disk)) {
+        this.#intake.note(view, piece);
+        return false;
+      }
+    }
+    const bytes = await this.#fetch(view, piece, naming, priority, signal);
+    if (bytes === null) return false;
+    const storeUs = await this.#intake.take(view, piece, await naming, bytes);
+    if (priority === PRIORITY.fault) this.#statistics.stored(storeUs);
+    return true;
+  }
+
+  /** The bytes of a piece, fetched if they are not here; null for a zero piece. */
+  async read(view: GenerationView, piece: PieceIndex, priority: Priority, { signal }: { signal: AbortSignal }): Promise<Uint8Array | null> {
+    for (;;) {
+      await this.ensure(view, piece, priority, { signal });
+      const id = await view.reader.idOf(piece);
+      if (id === ZERO_ID) return null;
+      try {
+        return await this.#store.get(id);
+      } catch (error) {
+        // The store has dropped what is damaged: the next round fetches it.
+        if (!hasCode(error, 'CHUNK_CORRUPT') && !hasCode(error, 'CHUNK_NOT_FOUND')) throw error;
+        view.dropPiece(piece);
+      }
+    }
+  }
+
+  /** Null when the piece turns out to be zero. */
+  async #fetch(view: GenerationView, piece: PieceIndex, naming: Promise<ChunkId>, priority: Priority, signal: AbortSignal): Promise<Uint8Array | null> {
+    const controller = new AbortController();
+    const abort = (): void => controller.abort();
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      const zero = naming.then((id) => (id === ZERO_ID ? null : new Promise<never>(() => {})));
+      const { disk, root } = view.subject;
+      return await Promise.race([zero, this.#source.get(naming, { disk, root, piece }, priority, { signal: controller.signal })]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+      controller.abort();
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * What an attachment is made of, whatever thread it lives in: overlay, piece table and disk view, behind one set of verbs.
+ *
+ * Leaves the socket to worker.ts, the order of seal and hand-over to the agent. A failed write or sync fences it: what it held is
+ * recovered by opening it anew, never by trying again.
+ */
+import { DiskswarmError, type Storage } from '@diskswarm/core';
+import { Geometry } from '@diskswarm/chunk';
+import { attach, DiskView, type FrozenLayerName, Overlay, PieceTable } from '@diskswarm/disk';
+import type { AttachmentOwner, AttachmentSpec, AttachmentState, BaseGeneration } from './attachment.ts';
+
+export class AttachmentBody {
+  readonly view: DiskView;
+  readonly #overlay: Overlay | null;
+  readonly #pieces: PieceTable;
+  #closing: Promise<void> | null = null;
+
+  private constructor(view: DiskView, overlay: Overlay | null, pieces: PieceTable) {
+    this.view = view;
+    this.#overlay = overlay;
+    this.#pieces = pieces;
+  }
+
+  /** Opens the overlay (of a writable attachment, or what an earlier one left for a read-only one to show) and the view on top. */
+  static async open(spec: AttachmentSpec, storage: Storage, owner: AttachmentOwner): Promise<AttachmentBody> {
+    const geometry = new Geometry(spec.sizeBytes, spec.chunkSizeBytes);
+    const pieces = new PieceTable({ geometry, storage, resolver: owner });
+    const overlay =
+      spec.mode === 'read-only'
+        ? null
+        : await Overlay.open({
+            storage,
+            folder: spec.overlayFolder,
+            geometry,
+            disk: spec.disk,
+            epoch: spec.epoch,
+            base: spec.base.generation,
+            bootId: spec.bootId,
+            onFailure: (error) => owner.failed(error),
+          });
+    const view = new DiskView({ geometry, pieces, overlay, attachment: attach(spec.mode, spec.epoch) });
+    return new AttachmentBody(view, overlay, pieces);
+  }
+
+  get state(): AttachmentState {
+    return this.view.attachment.kind;
+  }
+
+  get dirtyBytes(): number {
+    return this.#overlay?.dirtyBytes ?? 0;
+  }
+
+  freeze(): Promise<readonly FrozenLayerName[]> {
+    return this.#writable().freeze();
+  }
+
+  async rebase(base: BaseGeneration, layer: number, changedLeaves: readonly number[]): Promise<void> {
+    this.view.rebase(changedLeaves);
+    await this.#writable().dropFrozen(layer, base.generation);
+  }
+
+  async hold(): Promise<void> {
+    this.view.hold();
+    await this.view.drain();
+    await this.#writable().flush();
+  }
+
+  resume(): void {
+    this.view.resume();
+  }
+
+  fence(): void {
+    this.view.fence();
+  }
+
+  /** Flushes and closes the files. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#pieces.close();
+    await this.#overlay?.close();
+  }
+
+  #writable(): Overlay {
+    if (this.#overlay === null) throw new DiskswarmError('ATTACHMENT_STATE', 'a read-only attachment holds nothing to seal');
+    return this.#overlay;
+  }
+}

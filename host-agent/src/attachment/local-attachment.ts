@@ -1,0 +1,63 @@
+/**
+ * Attachments in the caller's own thread, without a socket: what the simulation opens. The guest's side is `view`.
+ */
+import type { Storage } from '@diskswarm/core';
+import type { DiskView, FrozenLayerName } from '@diskswarm/disk';
+import type { Attachment, AttachmentOpener, AttachmentOwner, AttachmentSpec, AttachmentStatus, BaseGeneration } from './attachment.ts';
+import { AttachmentBody } from './attachment-body.ts';
+
+/** Opens attachments over `storage`; `onOpen` is handed each, for a guest to use. */
+export function localOpener(storage: Storage, onOpen: (attachment: LocalAttachment) => void): AttachmentOpener {
+  return {
+    open: async (spec: AttachmentSpec, owner: AttachmentOwner): Promise<Attachment> => {
+      const attachment = new LocalAttachment(spec, await AttachmentBody.open(spec, storage, owner));
+      onOpen(attachment);
+      return attachment;
+    },
+  };
+}
+
+export class LocalAttachment implements Attachment {
+  readonly spec: AttachmentSpec;
+  readonly #body: AttachmentBody;
+  /** Guests that are connected; the user of `view` keeps the count. */
+  clients = 0;
+
+  constructor(spec: AttachmentSpec, body: AttachmentBody) {
+    this.spec = spec;
+    this.#body = body;
+  }
+
+  get view(): DiskView {
+    return this.#body.view;
+  }
+
+  async status(): Promise<AttachmentStatus> {
+    const writableClients = this.view.readOnly ? 0 : this.clients;
+    return { state: this.#body.state, clients: this.clients, writableClients, dirtyBytes: this.#body.dirtyBytes };
+  }
+
+  freeze(): Promise<readonly FrozenLayerName[]> {
+    return this.#body.freeze();
+  }
+
+  rebase(base: BaseGeneration, layer: number, changedLeaves: readonly number[]): Promise<void> {
+    return this.#body.rebase(base, layer, changedLeaves);
+  }
+
+  hold(): Promise<void> {
+    return this.#body.hold();
+  }
+
+  async resume(): Promise<void> {
+    this.#body.resume();
+  }
+
+  async fence(): Promise<void> {
+    this.#body.fence();
+  }
+
+  close(): Promise<void> {
+    return this.#body.close();
+  }
+}
