@@ -16,6 +16,8 @@ export type { Ban } from './bans.ts';
 export { DiskAnnouncer, type DiskAnnouncerOptions, type TrackerStatus } from './discovery/disk-announcer.ts';
 export type { TrackerClient } from './discovery/tracker-client.ts';
 export { DiskChannel } from './disk-channel.ts';
+export { FetchEngine, type FetchEngineOptions } from './fetch/fetch-engine.ts';
+export type { FetchChannel, FetchDisk, FetchHolder, FetchStatistics, FetchTimes } from './fetch/ports.ts';
 export type { AddressSource } from './peer-book.ts';
 export * from './ports.ts';
 export { type PeerInfo, Swarm, type SwarmOptions } from './swarm.ts';
