@@ -60,7 +60,9 @@ export function assertReadable(state: Attachment): void {
 }
 
 function describe(state: Attachment): string {
-  return 'epoch' in state ? `an attachment that is ${state.kind} in epoch ${state.epoch}` : `a ${state.kind} attachment`;
+  return 'epoch' in state
+    ? `an attachment that is ${state.kind} in epoch ${state.epoch}`
+    : `a ${state.kind} attachment`;
 }
 
 function describeEvent(event: AttachmentEvent): string {

@@ -101,10 +101,18 @@ export class BlockMap {
 
   /** All runs of data and holes in order; `warm` counts as data. The map may not change meanwhile. */
   *runs(): Generator<BlockRun> {
-    for (let block = this.nextMapped(0, this.blocks); block < this.blocks; block = this.nextMapped(block, this.blocks)) {
+    for (
+      let block = this.nextMapped(0, this.blocks);
+      block < this.blocks;
+      block = this.nextMapped(block, this.blocks)
+    ) {
       const first = block;
       const state = this.get(block) === BLOCK.hole ? BLOCK.hole : BLOCK.data;
-      for (let next = this.get(block); block < this.blocks && sameKind(next, state); next = block < this.blocks ? this.get(block) : BLOCK.unmapped) {
+      for (
+        let next = this.get(block);
+        block < this.blocks && sameKind(next, state);
+        next = block < this.blocks ? this.get(block) : BLOCK.unmapped
+      ) {
         block = this.runEnd(block, this.blocks, next);
       }
       yield { first, count: block - first, state };

@@ -9,7 +9,7 @@
 import { BLOCK_BYTES, DiskswarmError, type Storage } from '@diskswarm/core';
 import { type ReplayOptions, replayJournal } from '@diskswarm/journal';
 import { BlockMap } from './block-map.ts';
-import { decodeMapRecord, type LayerHeader, MAP_KIND, type MapRecord, MAX_MAP_RECORD_BYTES } from './map-record.ts';
+import { decodeMapRecord, type LayerHeader, MAP_KIND, MAX_MAP_RECORD_BYTES, type MapRecord } from './map-record.ts';
 
 /** Run records `from` to `to - 1` that do not count. */
 export interface VoidRange {
@@ -50,7 +50,11 @@ export class MapReplay {
   }
 
   get options(): ReplayOptions {
-    return { kind: MAP_KIND, maxRecordBytes: MAX_MAP_RECORD_BYTES, onRecord: (bytes) => this.#accept(decodeMapRecord(bytes)) };
+    return {
+      kind: MAP_KIND,
+      maxRecordBytes: MAX_MAP_RECORD_BYTES,
+      onRecord: (bytes) => this.#accept(decodeMapRecord(bytes)),
+    };
   }
 
   get result(): ReplayedMap | null {

@@ -5,11 +5,19 @@
  * that says so. A block that had no data in this layer is always written whole, so what the data file held before does not
  * matter. Leaves to the overlay: which layer is on top, when to flush, poisoning. See layer-replay.ts for recovery.
  */
-import { BLOCK_BYTES, blake3, DiskswarmError, type GenerationId, hasCode, type Storage, type StorageFile } from '@diskswarm/core';
+import {
+  BLOCK_BYTES,
+  blake3,
+  DiskswarmError,
+  type GenerationId,
+  hasCode,
+  type Storage,
+  type StorageFile,
+} from '@diskswarm/core';
 import { Journal } from '@diskswarm/journal';
 import { BLOCK, BlockMap, type BlockRun, type MappedState } from './block-map.ts';
 import { MapReplay, type ReplayedMap, readMap } from './layer-replay.ts';
-import { encodeMapRecord, type LayerHeader, MAX_RUNS, MAX_MAP_RECORD_BYTES, MAP_KIND } from './map-record.ts';
+import { encodeMapRecord, type LayerHeader, MAP_KIND, MAX_MAP_RECORD_BYTES, MAX_RUNS } from './map-record.ts';
 
 /** Zeroed journal space kept for map records of a full disk: some 40,000 scattered holes. */
 export const MAP_RESERVE_BYTES = 1024 * 1024;
@@ -111,7 +119,9 @@ export class Layer {
     if (before === null) return null;
     if ((await storage.stat(paths.data)) === null) {
       if (before.runRecords === 0) return null;
-      throw new DiskswarmError('JOURNAL_CORRUPT', `${paths.map} maps data that is gone`, { data: { path: paths.data } });
+      throw new DiskswarmError('JOURNAL_CORRUPT', `${paths.map} maps data that is gone`, {
+        data: { path: paths.data },
+      });
     }
     const boot = bootBytes(context.bootId);
     const powerCut = lost || before.boot === null || Buffer.compare(before.boot, boot) !== 0;
@@ -261,7 +271,10 @@ export class Layer {
       if (runs.length < MAX_RUNS) continue;
       records.push(encodeMapRecord({ type: 'runs', runs }));
       runs = [];
-      if (records.length * MAX_MAP_RECORD_BYTES * 2 > this.#journal.sizeBytes || records.length * MAX_RUNS > MAX_SNAPSHOT_RUNS) {
+      if (
+        records.length * MAX_MAP_RECORD_BYTES * 2 > this.#journal.sizeBytes ||
+        records.length * MAX_RUNS > MAX_SNAPSHOT_RUNS
+      ) {
         this.#compactAtBytes = this.#journal.sizeBytes * 2;
         return null;
       }
@@ -301,7 +314,11 @@ export class Layer {
   }
 }
 
-function openJournal(storage: Storage, path: string, onRecord: (bytes: Uint8Array, index: number) => void): Promise<Journal> {
+function openJournal(
+  storage: Storage,
+  path: string,
+  onRecord: (bytes: Uint8Array, index: number) => void,
+): Promise<Journal> {
   return Journal.open(storage, path, {
     kind: MAP_KIND,
     maxRecordBytes: MAX_MAP_RECORD_BYTES,

@@ -21,7 +21,7 @@ export const MAX_RUNS = 1024;
 const RUN_BYTES = 12;
 /** Largest record of a map. */
 export const MAX_MAP_RECORD_BYTES = 4 + MAX_RUNS * RUN_BYTES;
-export const BOOT_BYTES = 32;
+const BOOT_BYTES = 32;
 
 const HEADER_BYTES = 88;
 
@@ -150,7 +150,8 @@ function encodeRuns(runs: readonly BlockRun[]): Uint8Array {
 
 function decodeRuns(view: Buffer): BlockRun[] {
   const length = view.readUInt16LE(2);
-  if (view[1] !== 0 || length < 1 || length > MAX_RUNS || view.length !== 4 + length * RUN_BYTES) refuse('malformed runs');
+  if (view[1] !== 0 || length < 1 || length > MAX_RUNS || view.length !== 4 + length * RUN_BYTES)
+    refuse('malformed runs');
   const runs: BlockRun[] = [];
   for (let offset = 4; offset < view.length; offset += RUN_BYTES) {
     const state = view.readUInt16LE(offset + 6);

@@ -24,7 +24,10 @@ export interface FrozenStack {
 }
 
 /** Opens what is in the folder, or makes the first layer with `fresh`. */
-export async function recoverLayers(context: LayerContext, fresh: LayerHeader): Promise<{ stack: FrozenStack; top: Layer }> {
+export async function recoverLayers(
+  context: LayerContext,
+  fresh: LayerHeader,
+): Promise<{ stack: FrozenStack; top: Layer }> {
   const { storage, folder } = context;
   const suspect = `${folder}/${SUSPECT_NAME}`;
   const lost = (await storage.stat(suspect)) !== null;
@@ -114,7 +117,9 @@ async function layerNumbers(storage: Storage, folder: string): Promise<number[]>
 
 function assertSame(found: LayerHeader, expected: LayerHeader, path: string): void {
   if (found.disk !== expected.disk || found.sizeBytes !== expected.sizeBytes) {
-    throw new DiskswarmError('JOURNAL_CORRUPT', `${path} belongs to another disk`, { data: { path, disk: found.disk } });
+    throw new DiskswarmError('JOURNAL_CORRUPT', `${path} belongs to another disk`, {
+      data: { path, disk: found.disk },
+    });
   }
   if (found.epoch !== expected.epoch) {
     throw new DiskswarmError('ATTACHMENT_STATE', `${path} was written in epoch ${found.epoch}, not ${expected.epoch}`, {

@@ -6,11 +6,20 @@
  * "rebased" is durable before files go. Whatever step a crash hits, `open` finishes it, and a layer applied over a base that
  * already contains it changes nothing. A failed sync poisons the overlay for good: only `open` learns what is there.
  */
-import { BLOCK_BYTES, type DiskId, DiskswarmError, type GenerationId, hasCode, messageOf, type Storage } from '@diskswarm/core';
+
 import type { Geometry } from '@diskswarm/chunk';
+import {
+  BLOCK_BYTES,
+  type DiskId,
+  DiskswarmError,
+  type GenerationId,
+  hasCode,
+  messageOf,
+  type Storage,
+} from '@diskswarm/core';
 import { BLOCK, type BlockState } from './block-map.ts';
-import { type FrozenStack, recoverLayers, removeLayer, SUSPECT_NAME } from './overlay-recovery.ts';
 import { Layer, type LayerContext, layerPaths, MAP_RESERVE_BYTES } from './layer.ts';
+import { type FrozenStack, recoverLayers, removeLayer, SUSPECT_NAME } from './overlay-recovery.ts';
 import { SpaceBudget } from './space-budget.ts';
 import { WarmRing } from './warm-ring.ts';
 

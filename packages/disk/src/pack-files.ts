@@ -54,7 +54,8 @@ export class PackFiles {
     pack.readers++;
     pack.lastUse = ++this.#uses;
     try {
-      const file = pack.file ?? (await (pack.opening ??= this.#openPack(pack)));
+      if (pack.file === null) pack.opening ??= this.#openPack(pack);
+      const file = pack.file ?? (await pack.opening)!;
       return await file.read(into, positionBytes);
     } finally {
       pack.readers--;
@@ -87,7 +88,8 @@ export class PackFiles {
     while (this.#open > MAX_OPEN_PACKS) {
       let oldest: Pack | null = null;
       for (const pack of this.#packs) {
-        if (pack.file !== null && pack.readers === 0 && (oldest === null || pack.lastUse < oldest.lastUse)) oldest = pack;
+        if (pack.file !== null && pack.readers === 0 && (oldest === null || pack.lastUse < oldest.lastUse))
+          oldest = pack;
       }
       if (oldest === null) return;
       const { file } = oldest;

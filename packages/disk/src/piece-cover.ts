@@ -9,7 +9,7 @@ import { BLOCK } from './block-map.ts';
 import type { FrozenLayer } from './frozen-layer.ts';
 
 /** Bytes of one layer, at the same place in the piece and in the layer's data file. */
-export interface CoverPart {
+interface CoverPart {
   readonly layer: FrozenLayer | null;
   /** From the start of the piece. */
   readonly fromBytes: number;
@@ -20,7 +20,12 @@ export type Cover =
   /** Pieces `from` to `to - 1` are holes as a whole. */
   | { readonly kind: 'holes'; readonly from: number; readonly to: number }
   /** Parts in order; a part without layer is zeros; what no part covers comes from the base. */
-  | { readonly kind: 'piece'; readonly piece: PieceIndex; readonly parts: readonly CoverPart[]; readonly isWhole: boolean };
+  | {
+      readonly kind: 'piece';
+      readonly piece: PieceIndex;
+      readonly parts: readonly CoverPart[];
+      readonly isWhole: boolean;
+    };
 
 /** The touched pieces in rising order. */
 export function* coverPieces(layers: readonly FrozenLayer[], geometry: Geometry): Generator<Cover> {
@@ -46,7 +51,13 @@ function nextTouched(layers: readonly FrozenLayer[], piece: number, blocks: numb
 }
 
 /** End of the pieces from `piece` on that the uppermost layer which touches them makes holes; only the top layer is looked at for long runs. */
-function wholeHolesEnd(layers: readonly FrozenLayer[], piece: number, pieces: number, blocks: number, blocksPerPiece: number): number {
+function wholeHolesEnd(
+  layers: readonly FrozenLayer[],
+  piece: number,
+  pieces: number,
+  blocks: number,
+  blocksPerPiece: number,
+): number {
   const first = piece * blocksPerPiece;
   let limit = blocks;
   for (let index = layers.length - 1; index >= 0; index--) {

@@ -14,7 +14,8 @@ interface Waiter {
 
 export class PieceLoad {
   readonly piece: PieceIndex;
-  readonly #controller = new AbortController();
+  /** Made only when somebody is asked: most loads are reads of a pack. */
+  #controller: AbortController | null = null;
   readonly #waiters = new Set<Waiter>();
   readonly #onEnd: (load: PieceLoad) => void;
   #background = false;
@@ -31,7 +32,10 @@ export class PieceLoad {
     this.#onEnd = onEnd;
   }
 
+  /** Fires when the load is over, whatever way. */
   get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#ended) this.#controller.abort();
     return this.#controller.signal;
   }
 
@@ -98,6 +102,6 @@ export class PieceLoad {
     if (this.#ended) return;
     this.#ended = true;
     this.#onEnd(this);
-    this.#controller.abort();
+    this.#controller?.abort();
   }
 }

@@ -5,7 +5,7 @@
  * Ids are needed only until a chunk is verified, so their pages stand in a small cache. Leaves asking and reading to piece-table.ts.
  */
 import { isZero } from '@diskswarm/chunk';
-import { type ChunkId, type ChunkLocation, idFromBytes, ID_BYTES, PAGE_FANOUT } from '@diskswarm/core';
+import { type ChunkId, type ChunkLocation, ID_BYTES, idFromBytes, PAGE_FANOUT } from '@diskswarm/core';
 import type { LeafView } from './base-resolver.ts';
 
 /** States of a piece. From `verified` on its bytes were checked in this run; `warm` ones were read lately and are surely cached. */
@@ -121,7 +121,8 @@ export class PieceStates {
       return;
     }
     const pack = this.#indexOfPack(location.path);
-    if (state >= PIECE.present && table.packs[slot] === pack && table.positions[slot] === location.positionBytes) return;
+    if (state >= PIECE.present && table.packs[slot] === pack && table.positions[slot] === location.positionBytes)
+      return;
     table.states[slot] = PIECE.present;
     table.packs[slot] = pack;
     table.positions[slot] = location.positionBytes;

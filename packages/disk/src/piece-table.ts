@@ -6,7 +6,16 @@
  * (disk-view.ts). Invariant: nothing unverified reaches a guest.
  */
 import { chunkIdOf, type Geometry } from '@diskswarm/chunk';
-import { type ChunkLocation, DiskswarmError, hasCode, PAGE_FANOUT, type PieceIndex, PRIORITY, type Priority, type Storage } from '@diskswarm/core';
+import {
+  type ChunkLocation,
+  DiskswarmError,
+  hasCode,
+  PAGE_FANOUT,
+  type PieceIndex,
+  PRIORITY,
+  type Priority,
+  type Storage,
+} from '@diskswarm/core';
 import type { BaseResolver, LeafView } from './base-resolver.ts';
 import { PackFiles } from './pack-files.ts';
 import { PieceLoad } from './piece-load.ts';
@@ -105,7 +114,8 @@ export class PieceTable {
   /** Begins to fetch a piece and reads it into the cache; failures stay unseen. */
   prefetch(piece: PieceIndex): void {
     const state = this.#states.get(piece);
-    if (state === PIECE.zero || state === PIECE.warm || this.#loads.has(piece) || this.#prefetches >= MAX_PREFETCHES) return;
+    if (state === PIECE.zero || state === PIECE.warm || this.#loads.has(piece) || this.#prefetches >= MAX_PREFETCHES)
+      return;
     this.#prefetches++;
     this.#loadOf(piece, PRIORITY.workingSet, () => this.#prefetches--).keepAlive();
   }
@@ -187,7 +197,9 @@ export class PieceTable {
         if ((await this.#readChunk(load)) === 'bad') badPlaces++;
       }
       if (badPlaces > MAX_BAD_PLACES && !load.ended) {
-        throw new DiskswarmError('CHUNK_CORRUPT', `every copy of piece ${piece} that was offered is damaged`, { data: { piece } });
+        throw new DiskswarmError('CHUNK_CORRUPT', `every copy of piece ${piece} that was offered is damaged`, {
+          data: { piece },
+        });
       }
     }
   }

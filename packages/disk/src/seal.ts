@@ -18,7 +18,14 @@ import {
   sleep,
   ZERO_ID,
 } from '@diskswarm/core';
-import { idAt, ManifestReader, type PageSink, type PageSource, type PieceChange, updateManifest } from '@diskswarm/manifest';
+import {
+  idAt,
+  ManifestReader,
+  type PageSink,
+  type PageSource,
+  type PieceChange,
+  updateManifest,
+} from '@diskswarm/manifest';
 import type { FrozenLayer } from './frozen-layer.ts';
 import { type Cover, coverPieces } from './piece-cover.ts';
 

@@ -1,6 +1,13 @@
 import { hasCode } from '@diskswarm/core';
 import test from 'ava';
-import { applyAttachment, attach, type Attachment, type AttachmentEvent, assertReadable, assertWritable } from '../src/attachment.ts';
+import {
+  type Attachment,
+  type AttachmentEvent,
+  applyAttachment,
+  assertReadable,
+  assertWritable,
+  attach,
+} from '../src/attachment.ts';
 
 const STATES: Attachment[] = [
   attach('read-only', 4),
@@ -30,7 +37,12 @@ for (const [row, state] of STATES.entries()) {
     const expected = TABLE[row]![column]!;
     test(`${state.kind} on ${event.type} ${'epoch' in event ? event.epoch : ''}: ${expected}`, (t) => {
       if (expected === '-') {
-        t.true(hasCode(t.throws(() => applyAttachment(state, event)), 'ATTACHMENT_STATE'));
+        t.true(
+          hasCode(
+            t.throws(() => applyAttachment(state, event)),
+            'ATTACHMENT_STATE',
+          ),
+        );
         return;
       }
       const next = applyAttachment(state, event);
@@ -43,8 +55,20 @@ for (const [row, state] of STATES.entries()) {
 test('only writable writes, and fenced does not even read', (t) => {
   for (const state of STATES) {
     if (state.kind === 'writable') t.notThrows(() => assertWritable(state));
-    else t.true(hasCode(t.throws(() => assertWritable(state)), 'ATTACHMENT_STATE'));
-    if (state.kind === 'fenced') t.true(hasCode(t.throws(() => assertReadable(state)), 'ATTACHMENT_STATE'));
+    else
+      t.true(
+        hasCode(
+          t.throws(() => assertWritable(state)),
+          'ATTACHMENT_STATE',
+        ),
+      );
+    if (state.kind === 'fenced')
+      t.true(
+        hasCode(
+          t.throws(() => assertReadable(state)),
+          'ATTACHMENT_STATE',
+        ),
+      );
     else t.notThrows(() => assertReadable(state));
   }
 });

@@ -29,7 +29,10 @@ test('agrees with a plain array, whatever is set', (t) => {
         if (kind !== 0) runs.push([block, end - block, kind]);
         block = end;
       }
-      t.deepEqual([...map.runs()].map(({ first, count, state }) => [first, count, state]), runs);
+      t.deepEqual(
+        [...map.runs()].map(({ first, count, state }) => [first, count, state]),
+        runs,
+      );
       t.is(map.dataBlocks, dataBlocks);
       t.is(map.holeBlocks, model.filter((state) => state === BLOCK.hole).length);
       return true;

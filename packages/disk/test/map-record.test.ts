@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type DiskId, type GenerationId, hasCode } from '@diskswarm/core';
 import test from 'ava';
 import fc from 'fast-check';
-import { decodeMapRecord, encodeMapRecord, type MapRecord, MAX_RUNS } from '../src/map-record.ts';
+import { decodeMapRecord, encodeMapRecord, MAX_RUNS, type MapRecord } from '../src/map-record.ts';
 
 const DISK = 'd1'.repeat(32) as DiskId;
 const BASE = 'ba'.repeat(32) as GenerationId;
@@ -21,7 +21,10 @@ const GOLDEN: Record<string, MapRecord> = {
   rebased: { type: 'rebased', droppedThrough: 2, base: BASE },
 };
 
-const golden = JSON.parse(readFileSync(new URL('fixtures/map-records.json', import.meta.url), 'utf8')) as Record<string, string>;
+const golden = JSON.parse(readFileSync(new URL('fixtures/map-records.json', import.meta.url), 'utf8')) as Record<
+  string,
+  string
+>;
 
 for (const [name, record] of Object.entries(GOLDEN)) {
   test(`${name}: the bytes are those of the golden vector`, (t) => {

@@ -2,9 +2,10 @@
  * Random histories of a disk held against a model: reads and writes of any shape, discards, flushes, seals with writes in the
  * middle, deaths of the process and power cuts in any step, full disks. A failure prints the history that repeats it.
  */
+
+import { hasCode } from '@diskswarm/core';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { hasCode } from '@diskswarm/core';
 import { randomFrom } from './support/memory-storage.ts';
 import { ModelDisk } from './support/model.ts';
 import { noise, TestDisk } from './support/test-disk.ts';
@@ -13,11 +14,21 @@ const SIZE = 20 * 16384 + 5 * 512;
 const SECTOR = 512;
 
 type Command =
-  | { readonly do: 'write'; readonly at: number; readonly length: number; readonly seed: number; readonly wait: boolean }
+  | {
+      readonly do: 'write';
+      readonly at: number;
+      readonly length: number;
+      readonly seed: number;
+      readonly wait: boolean;
+    }
   | { readonly do: 'trim' | 'zero' | 'allocate'; readonly at: number; readonly length: number }
   | { readonly do: 'read'; readonly at: number; readonly length: number }
   | { readonly do: 'flush' | 'seal' | 'freeze' | 'reopen' | 'settle' }
-  | { readonly do: 'crash' | 'cut'; readonly during: 'nothing' | 'flush' | 'seal' | 'drop' | 'open'; readonly turns: number }
+  | {
+      readonly do: 'crash' | 'cut';
+      readonly during: 'nothing' | 'flush' | 'seal' | 'drop' | 'open';
+      readonly turns: number;
+    }
   | { readonly do: 'absent'; readonly piece: number };
 
 const place = fc.oneof(
@@ -25,15 +36,40 @@ const place = fc.oneof(
   fc.nat(SIZE / SECTOR - 1).map((sector) => sector * SECTOR),
   fc.nat(SIZE - 1),
 );
-const length = fc.oneof(
-  fc.constantFrom(1, 512, 4096, 4096, 8192, 16384, 40000),
-  fc.integer({ min: 1, max: 12000 }),
-);
+const length = fc.oneof(fc.constantFrom(1, 512, 4096, 4096, 8192, 16384, 40000), fc.integer({ min: 1, max: 12000 }));
 const command: fc.Arbitrary<Command> = fc.oneof(
-  { weight: 10, arbitrary: fc.record({ do: fc.constant('write' as const), at: place, length, seed: fc.nat(1000), wait: fc.boolean() }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('trim' as const, 'zero' as const, 'allocate' as const), at: place, length }) },
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      do: fc.constant('write' as const),
+      at: place,
+      length,
+      seed: fc.nat(1000),
+      wait: fc.boolean(),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constantFrom('trim' as const, 'zero' as const, 'allocate' as const),
+      at: place,
+      length,
+    }),
+  },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('read' as const), at: place, length }) },
-  { weight: 5, arbitrary: fc.record({ do: fc.constantFrom('flush' as const, 'flush' as const, 'seal' as const, 'freeze' as const, 'reopen' as const, 'settle' as const) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        'flush' as const,
+        'flush' as const,
+        'seal' as const,
+        'freeze' as const,
+        'reopen' as const,
+        'settle' as const,
+      ),
+    }),
+  },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -80,7 +116,11 @@ class Run {
       case 'allocate': {
         const count = Math.min(command.length, SIZE - command.at);
         const done = model.write(command.at, new Uint8Array(count));
-        this.#started(done, disk.view.writeZeroes(command.at, count, { keepAllocated: command.do === 'allocate' }), false);
+        this.#started(
+          done,
+          disk.view.writeZeroes(command.at, count, { keepAllocated: command.do === 'allocate' }),
+          false,
+        );
         return;
       }
       case 'read':
@@ -129,7 +169,9 @@ class Run {
     if (wrong >= 0) throw new Error(`wrong content at ${wrong}`);
     // The same bytes, read as the guest asked for them.
     const exact = await this.disk.read(at, length);
-    const bad = exact.findIndex((byte, index) => byte !== found[at - from + index] && !open.has(Math.floor((at + index) / SECTOR)));
+    const bad = exact.findIndex(
+      (byte, index) => byte !== found[at - from + index] && !open.has(Math.floor((at + index) / SECTOR)),
+    );
     if (bad >= 0) throw new Error(`two reads differ at ${at + bad}`);
   }
 
@@ -217,7 +259,11 @@ async function turns(count: number): Promise<void> {
 }
 
 /** Prints why a shrunk history failed, not only that it did. */
-async function assertProperty<Values>(t: ExecutionContext, property: fc.IAsyncPropertyWithHooks<Values>, parameters: fc.Parameters<Values>): Promise<void> {
+async function assertProperty<Values>(
+  t: ExecutionContext,
+  property: fc.IAsyncPropertyWithHooks<Values>,
+  parameters: fc.Parameters<Values>,
+): Promise<void> {
   try {
     await fc.assert(property, parameters);
   } catch (error) {

@@ -61,7 +61,13 @@ test('the map does not grow with the number of discards', async (t) => {
 test('an overlay says what it is, is refused in another epoch, and can be discarded', async (t) => {
   const disk = await TestDisk.of(noise(8 * CHUNK, 1));
   const storage = disk.storage.process();
-  t.like(await inspectOverlay(storage, FOLDER), { disk: DISK, epoch: 1, base: generationId(0), layers: 1, isClean: true });
+  t.like(await inspectOverlay(storage, FOLDER), {
+    disk: DISK,
+    epoch: 1,
+    base: generationId(0),
+    layers: 1,
+    isClean: true,
+  });
   await disk.write(0, noise(100, 2));
   await disk.seal();
   await disk.write(0, noise(100, 3));

@@ -4,7 +4,7 @@ import { DiskswarmError, hasCode, type PieceIndex, ZERO_ID } from '@diskswarm/co
 import { ManifestReader } from '@diskswarm/manifest';
 import test from 'ava';
 import { openFrozenLayer } from '../src/frozen-layer.ts';
-import { sealOverlay, type SealOptions } from '../src/seal.ts';
+import { type SealOptions, sealOverlay } from '../src/seal.ts';
 import { frozenClock, noise, TestDisk } from './support/test-disk.ts';
 
 const CHUNK = 16384;

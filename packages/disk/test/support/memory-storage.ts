@@ -74,7 +74,8 @@ export class MemoryStorage {
   }
 
   check(operation: 'read' | 'write' | 'sync', path: string): void {
-    if (this.fault?.(operation, path)) throw failure(operation === 'read' ? 'READ_FAILED' : 'WRITE_FAILED', path, 'injected');
+    if (this.fault?.(operation, path))
+      throw failure(operation === 'read' ? 'READ_FAILED' : 'WRITE_FAILED', path, 'injected');
   }
 
   contentOf(path: string): Content | undefined {
@@ -111,7 +112,8 @@ class ProcessStorage implements Storage {
     let content = this.#memory.contentOf(path);
     if (content !== undefined && mode === 'create-new') throw failure('WRITE_FAILED', path, 'exists');
     if (content === undefined) {
-      if (mode === 'read' || mode === 'write') throw failure(mode === 'read' ? 'READ_FAILED' : 'WRITE_FAILED', path, 'absent');
+      if (mode === 'read' || mode === 'write')
+        throw failure(mode === 'read' ? 'READ_FAILED' : 'WRITE_FAILED', path, 'absent');
       content = new Content();
       this.#memory.change(path, content);
     }
@@ -127,7 +129,11 @@ class ProcessStorage implements Storage {
   async list(folder: string): Promise<string[]> {
     await this.#turn();
     const prefix = `${folder}/`;
-    return this.#memory.paths().filter((path) => path.startsWith(prefix)).map((path) => path.slice(prefix.length)).sort();
+    return this.#memory
+      .paths()
+      .filter((path) => path.startsWith(prefix))
+      .map((path) => path.slice(prefix.length))
+      .sort();
   }
 
   async makeFolder(): Promise<void> {
@@ -206,7 +212,8 @@ class MemoryFile implements StorageFile {
       const count = Math.min(PAGE - within, data.length - done);
       let page = content.pages.get(index);
       if (page === undefined) {
-        if (this.#storage.usedBytes() + PAGE > this.#storage.capacityBytes) throw failure('DISK_FULL', this.path, 'full');
+        if (this.#storage.usedBytes() + PAGE > this.#storage.capacityBytes)
+          throw failure('DISK_FULL', this.path, 'full');
         page = new Uint8Array(PAGE);
         content.pages.set(index, page);
       }

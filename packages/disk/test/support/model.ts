@@ -63,7 +63,8 @@ export class ModelDisk {
       const bytes = found.subarray(at, at + SECTOR);
       if (Buffer.compare(bytes, this.#sector(sector)) === 0) continue;
       const mayBeOld = open === 'all' || open.has(sector) || this.#underWay.has(sector);
-      if (!mayBeOld || !(this.#older.get(sector) ?? []).some((value) => Buffer.compare(value, bytes) === 0)) return offset + at;
+      if (!mayBeOld || !(this.#older.get(sector) ?? []).some((value) => Buffer.compare(value, bytes) === 0))
+        return offset + at;
     }
     return -1;
   }

@@ -74,7 +74,12 @@ export class TestDisk {
       marginBytes,
       ...(warmBytes === undefined ? {} : { warmBytes }),
     });
-    this.pieces = new PieceTable({ geometry, storage, resolver: base, ...(warmBytes === undefined ? {} : { warmBytes }) });
+    this.pieces = new PieceTable({
+      geometry,
+      storage,
+      resolver: base,
+      ...(warmBytes === undefined ? {} : { warmBytes }),
+    });
     this.view = new DiskView({
       geometry,
       pieces: this.pieces,
