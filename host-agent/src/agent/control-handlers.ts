@@ -14,6 +14,7 @@ import { agentStatus, diskInfo, historyOf, peerList, progressMeter } from './dis
 import type { GenerationView } from './generation-view.ts';
 import type { ManagedDisk } from './managed-disk.ts';
 import { handoverError } from './ownership-driver.ts';
+import { within } from './time-limit.ts';
 
 /** How long a hand-over waits for the other host's answer before it is in doubt. */
 const HANDOVER_TIMEOUT_MS = 30_000;
@@ -115,7 +116,7 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
     },
     'disk.wait': async ({ name, sequence, complete, safe, timeoutSeconds }, { signal }) => {
       const disk = agent.disk(name);
-      await within(agent, timeoutSeconds === null ? null : timeoutSeconds * 1000, signal, `disk "${name}"`, async (limited) => {
+      await within({ clock: agent.env.clock, limitMs: timeoutSeconds === null ? null : timeoutSeconds * 1000, signal, what: `disk "${name}"` }, async (limited) => {
         if (complete === true) await disk.completion.complete({ signal: limited });
         await disk.changed.until(
           async () =>
@@ -171,7 +172,7 @@ async function handOver(agent: Agent, disk: ManagedDisk, to: HostId, signal: Abo
   if (before.phase === 'relinquished' && before.relinquish.to !== to) throw handoverError(disk.disk, disk.name, before) as Error;
   if (before.phase !== 'relinquished') await disk.handOver(to);
   try {
-    await within(agent, HANDOVER_TIMEOUT_MS, signal, `disk "${disk.name}"`, (limited) => disk.changed.until(() => disk.ownership.source.phase === 'idle', { signal: limited }));
+    await within({ clock: agent.env.clock, limitMs: HANDOVER_TIMEOUT_MS, signal, what: `disk "${disk.name}"` }, (limited) => disk.changed.until(() => disk.ownership.source.phase === 'idle', { signal: limited }));
   } catch (error) {
     if (!(error instanceof DiskswarmError) || error.code !== 'TIMEOUT') throw error;
   }
@@ -182,7 +183,7 @@ async function handOver(agent: Agent, disk: ManagedDisk, to: HostId, signal: Abo
 /** Waits a moment for the newest generation, so that a disk that was joined can be used at once; without a host in reach it comes later. */
 async function firstNews(agent: Agent, disk: ManagedDisk, signal: AbortSignal): Promise<void> {
   try {
-    await within(agent, FIRST_NEWS_MS, signal, 'the first generation', (limited) => disk.changed.until(() => disk.content.head !== null, { signal: limited }));
+    await within({ clock: agent.env.clock, limitMs: FIRST_NEWS_MS, signal, what: 'the first generation' }, (limited) => disk.changed.until(() => disk.content.head !== null, { signal: limited }));
   } catch (error) {
     if (!(error instanceof DiskswarmError) || error.code !== 'TIMEOUT') throw error;
   }
@@ -193,12 +194,12 @@ async function take(agent: Agent, disk: ManagedDisk, signal: AbortSignal, phase:
   const owns = (): boolean => disk.ownership.standing().state === 'writable';
   if (owns()) return;
   phase('looking for the host that owns the disk');
-  await within(agent, HANDOVER_TIMEOUT_MS, signal, `connecting to host ${disk.records.chain.current.owner}, which owns disk "${disk.name}"`, (limited) =>
+  await within({ clock: agent.env.clock, limitMs: HANDOVER_TIMEOUT_MS, signal, what: `connecting to host ${disk.records.chain.current.owner}, which owns disk "${disk.name}"` }, (limited) =>
     disk.changed.until(() => owns() || disk.peers.link(disk.records.chain.current.owner) !== undefined, { signal: limited }),
   );
   phase('asking it for the disk');
   const refused = disk.askOwner(agent.env.random.bytes(NONCE_BYTES));
-  await within(agent, TAKE_TIMEOUT_MS, signal, `the answer of the host that owns disk "${disk.name}"`, (limited) =>
+  await within({ clock: agent.env.clock, limitMs: TAKE_TIMEOUT_MS, signal, what: `the answer of the host that owns disk "${disk.name}"` }, (limited) =>
     disk.changed.until(() => owns() || refused() !== null, { signal: limited }),
   );
   const failure = refused();
@@ -216,7 +217,7 @@ async function assertDroppable(agent: Agent, disk: ManagedDisk, signal: AbortSig
     return safety.safe;
   };
   try {
-    if (disk.peers.links().length > 0) await within(agent, RECEIPT_TIMEOUT_MS, signal, 'a receipt', (limited) => disk.changed.until(droppable, { signal: limited }));
+    if (disk.peers.links().length > 0) await within({ clock: agent.env.clock, limitMs: RECEIPT_TIMEOUT_MS, signal, what: 'a receipt' }, (limited) => disk.changed.until(droppable, { signal: limited }));
     else if (!(await droppable())) throw new DiskswarmError('TIMEOUT', 'no host is connected');
   } catch (error) {
     if (!(error instanceof DiskswarmError) || error.code !== 'TIMEOUT') throw error;
@@ -253,29 +254,5 @@ async function* exportParts(disk: ManagedDisk, view: GenerationView, signal: Abo
     const bytes = await disk.chunks.read(view, piece, PRIORITY.bulk, { signal });
     if (bytes !== null) yield { offsetBytes: geometry.startOf(piece), bytes: bytes.subarray(0, geometry.lengthOf(piece)) };
     progress(geometry.startOf(piece) + geometry.lengthOf(piece));
-  }
-}
-
-/** Runs `work` with a time limit: TIMEOUT says what was waited for. */
-async function within(agent: Agent, limitMs: number | null, signal: AbortSignal, what: string, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
-  const controller = new AbortController();
-  const abort = (): void => controller.abort();
-  signal.addEventListener('abort', abort, { once: true });
-  let late = false;
-  const timer =
-    limitMs === null
-      ? null
-      : agent.env.clock.setTimer(limitMs, () => {
-          late = true;
-          controller.abort();
-        });
-  try {
-    await work(controller.signal);
-  } catch (error) {
-    if (late) throw new DiskswarmError('TIMEOUT', `${what}: what was waited for did not happen within ${(limitMs ?? 0) / 1000} s`, { data: { timeoutSeconds: (limitMs ?? 0) / 1000 } });
-    throw error;
-  } finally {
-    timer?.cancel();
-    signal.removeEventListener('abort', abort);
   }
 }

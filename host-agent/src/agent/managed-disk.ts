@@ -4,7 +4,6 @@
  * Structural work (attach, detach, seal, the steps of a hand-over, removal) is done one at a time. What a user may wait for fires `changed`.
  */
 import { DiskswarmError, type GenerationId, type HostId } from '@diskswarm/core';
-import { createGeneration, type Generation } from '@diskswarm/identity';
 import { diskSafety, type DiskView, mayDropCopy, type OwnershipMessage, type Safety } from '@diskswarm/ownership';
 import type { AttachmentInfo } from '../control/methods.ts';
 import { ChangeSignal } from './change-signal.ts';
@@ -24,13 +23,8 @@ import { PageFetch } from './page-fetch.ts';
 import { PieceChunks } from './piece-chunks.ts';
 import { PieceIntake } from './piece-intake.ts';
 import { Receipts } from './receipts.ts';
-import { attachedLayers, cutLayers, detachedLayers } from './seal-disk.ts';
+import { DiskSealer, type SealOutcome } from './seal-disk.ts';
 import { Turns } from './turns.ts';
-
-export interface SealOutcome {
-  readonly generation: Generation;
-  readonly changedPieces: number;
-}
 
 export class ManagedDisk {
   readonly name: string;
@@ -48,6 +42,7 @@ export class ManagedDisk {
   readonly #env: Environment;
   readonly #intake: PieceIntake;
   readonly #trace: DiskTrace;
+  readonly #sealer: DiskSealer;
   readonly #turns = new Turns();
   /** What the owner answered to our ask, by nonce. */
   #refusal: { readonly nonce: Uint8Array; readonly error: DiskswarmError } | null = null;
@@ -120,7 +115,7 @@ export class ManagedDisk {
       random,
       actions: {
         hold: () => this.attachment.hold(),
-        seal: async () => (await this.#sealNow(new AbortController().signal)).generation,
+        seal: async () => (await this.#sealer.seal({ signal: new AbortController().signal })).generation,
         resume: () => this.attachment.resume(),
         fence: async () => {
           const resolver = await this.attachment.fence();
@@ -132,6 +127,20 @@ export class ManagedDisk {
         },
         send: (to, message) => this.peers.send(to, message),
         ownershipChanged: () => this.#recordsChanged(false),
+      },
+    });
+    this.#sealer = new DiskSealer({
+      env,
+      name,
+      records,
+      content: this.content,
+      pages: this.pages,
+      chunks: this.chunks,
+      attachment: () => this.attachment,
+      viewOf: (generation) => this.viewOf(generation),
+      onSealed: async () => {
+        if (this.attachment.resolver !== null) await this.#trace.record(this.attachment.resolver.trace.pieces);
+        this.changed.fire();
       },
     });
     this.completion = new DiskCompletion({
@@ -226,7 +235,7 @@ export class ManagedDisk {
       const standing = this.ownership.standing();
       if (standing.state === 'elsewhere') throw new DiskswarmError('NOT_OWNER', `host ${standing.owner} owns disk "${this.name}"`, { data: { name: this.name, ownerHostId: standing.owner } });
       if (standing.state !== 'writable') throw new DiskswarmError('ATTACHMENT_STATE', `disk "${this.name}" is being handed over`, { data: { name: this.name } });
-      return this.#sealNow(signal);
+      return this.#sealer.seal({ signal });
     });
   }
 
@@ -303,56 +312,6 @@ export class ManagedDisk {
       newest: head,
       receipts: this.receipts.received,
     };
-  }
-
-  async #sealNow(signal: AbortSignal): Promise<SealOutcome> {
-    const { env, head } = { env: this.#env, head: this.records.head };
-    if (head === null) throw new DiskswarmError('GENERATION_NOT_FOUND', `disk "${this.name}" has no generation yet`, { data: { name: this.name } });
-    const attachment = this.attachment.writable ? this.attachment.attachment : null;
-    if (attachment === null && !(await this.attachment.hasOverlay())) return { generation: head, changedPieces: 0 };
-    const view = await this.viewOf(head.id);
-    const { current } = this.records.chain;
-    const layers =
-      attachment === null
-        ? await detachedLayers({ storage: env.storage, folder: this.attachment.overlayFolder(current.epoch), view, epoch: current.epoch, bootId: env.bootId })
-        : attachedLayers(attachment);
-    try {
-      const sealed = await cutLayers({ layers, view, env, pages: this.pages, chunks: this.chunks, signal });
-      if (sealed === null) return { generation: head, changedPieces: 0 };
-      const generation = sealed.changedPieces === 0 ? head : await this.#record(head, sealed.root);
-      if (this.records.head?.id !== generation.id) throw new DiskswarmError('GENERATION_UNTRUSTED', `disk "${this.name}" was taken over while it was sealed`, { data: { name: this.name } });
-      if (generation !== head) {
-        await this.content.adoptSealed(generation);
-        this.attachment.resolver?.rebase(await this.viewOf(generation.id));
-      }
-      await layers.rebase({ generation: generation.id, root: sealed.root }, sealed.layer, sealed.changedLeaves);
-      if (this.attachment.resolver !== null) await this.#trace.record(this.attachment.resolver.trace.pieces);
-      this.changed.fire();
-      return { generation, changedPieces: sealed.changedPieces };
-    } finally {
-      this.attachment.forgetDirtyBytes();
-      await layers.release();
-    }
-  }
-
-  /** Signs the next generation and makes it durable. */
-  #record(parent: Generation, root: Generation['root']): Promise<Generation> {
-    const { current } = this.records.chain;
-    const generation = createGeneration(
-      {
-        disk: this.disk,
-        epoch: current.epoch,
-        sequence: parent.sequence + 1,
-        parent: { disk: this.disk, generation: parent.id },
-        authority: current.authority,
-        root,
-        sizeBytes: parent.sizeBytes,
-        kept: true,
-        wallMs: this.#env.clock.wallMs(),
-      },
-      this.#env.keys,
-    );
-    return this.records.offerGeneration(generation.bytes);
   }
 
   async #adoptHead(): Promise<void> {
