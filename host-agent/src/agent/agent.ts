@@ -8,7 +8,7 @@ import { type Address, type Clock, type DiskId, DiskswarmError, parseHashId, typ
 import { Geometry } from '@diskswarm/chunk';
 import { createGeneration, decodeGenesis, type EpochChain, type Generation, type Genesis, type HostKeys, NAME_PATTERN, parseInvitation, verifyRoster } from '@diskswarm/identity';
 import { PackStore } from '@diskswarm/store';
-import { type AddressSource, DiskAnnouncer, Swarm, type TrackerClient } from '@diskswarm/swarm';
+import { type AddressSource, DiskAnnouncer, FetchEngine, Swarm, type TrackerClient } from '@diskswarm/swarm';
 import type { AttachmentOpener } from '../attachment/attachment.ts';
 import { DiskPages } from './disk-pages.ts';
 import { diskKey, DiskRecords, type InitialRecords } from './disk-records.ts';
@@ -16,7 +16,6 @@ import type { Environment, Log } from './environment.ts';
 import { importDisk, type ImportSource } from './import-disk.ts';
 import { ManagedDisk } from './managed-disk.ts';
 import { type MetaChange, MetaTable } from './meta-table.ts';
-import { SwarmFetch } from './swarm-fetch.ts';
 
 const META_PATH = 'meta.journal';
 /** Disks of one host. */
@@ -116,7 +115,7 @@ export class Agent {
       downloadBytesPerSecond: this.#options.downloadBytesPerSecond,
       onMisbehaviour: (host, error) => log.warn({ host, code: error.code }, `host ${host} broke the protocol and is kept away: ${error.message}`),
     });
-    const fetch = new SwarmFetch({ clock, random, swarm });
+    const fetch = new FetchEngine({ clock, random });
     this.#env = { hostId: keys.hostId, keys, storage, meta, store, clock, random, swarm, fetch, opener, log, bootId, socketFor };
     await this.#finishInterrupted();
     for (const key of meta.keys('disk/').filter((candidate) => candidate.endsWith('/name'))) {
@@ -271,6 +270,7 @@ export class Agent {
     if (env === null) return;
     await Promise.all([...this.#announcers.values()].map((announcer) => announcer.stop()));
     for (const disk of this.#disks.values()) await disk.stop();
+    env.fetch.stop();
     await env.swarm.stop();
     await env.store.close();
     await env.meta.close();

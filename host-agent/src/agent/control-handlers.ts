@@ -138,7 +138,11 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
       return { path: path.resolve(file), sequence: generation.sequence, sizeBytes: generation.sizeBytes };
     },
     'peer.ls': async () => ({ peers: peerList(agent) }),
-    'peer.unban': async ({ hostId }) => ({ hostId, unbanned: agent.env.swarm.unban(parseHostId(hostId)) }),
+    'peer.unban': async ({ hostId }) => {
+      const host = parseHostId(hostId);
+      agent.env.fetch.unban(host);
+      return { hostId, unbanned: agent.env.swarm.unban(host) };
+    },
     status: async () => agentStatus(agent),
     'store.stats': async () => {
       const { chunks, bytes, packs, packBytes, deadBytes } = agent.env.store.stats();

@@ -8,7 +8,7 @@ import { type ChunkId, DiskswarmError, type ErrorCode, type GenerationId, type H
 import { Availability, RangeSet } from '@diskswarm/bitfield';
 import { memberOf, type SwarmSecret } from '@diskswarm/identity';
 import { decodeOwnershipMessage, encodeOwnershipMessage, type OwnershipMessage } from '@diskswarm/ownership';
-import type { ChannelHandlers, DiskChannel, DiskMembership, DiskServer, OfferedGeneration, RequestToken } from '@diskswarm/swarm';
+import type { ChannelHandlers, DiskChannel, DiskMembership, DiskServer, FetchDisk, FetchEngine, FetchHolder, OfferedGeneration } from '@diskswarm/swarm';
 import type { DiskRecords } from './disk-records.ts';
 import type { GenerationView } from './generation-view.ts';
 import type { PathSource } from './page-fetch.ts';
@@ -23,11 +23,8 @@ export interface PeersListener {
   rosterChanged(): void;
   /** Epochs or generations were learned; `head` tells whether the newest generation is another now. */
   recordsChanged(head: boolean): void;
-  claimsChanged(link: PeerLink): void;
   linkReady(link: PeerLink): void;
-  linkClosed(link: PeerLink): void;
-  piece(link: PeerLink, token: RequestToken, bytes: Uint8Array): void;
-  rejected(link: PeerLink, token: RequestToken): void;
+  linkClosed(): void;
   trace(generation: GenerationId, trace: Uint8Array): void;
   ownership(from: HostId, message: OwnershipMessage): Promise<void>;
   warn(message: string, error: unknown): void;
@@ -94,10 +91,11 @@ export class PeerLink {
   }
 }
 
-export class DiskPeers implements DiskMembership, PathSource {
+export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
   readonly server: DiskServer;
   readonly #records: DiskRecords;
   readonly #listener: PeersListener;
+  readonly #fetch: FetchEngine;
   readonly #head: () => GenerationView | null;
   readonly #trace: () => Uint8Array | null;
   readonly #links = new Map<DiskChannel, PeerLink>();
@@ -105,10 +103,11 @@ export class DiskPeers implements DiskMembership, PathSource {
   /** Counts what may change the answer of a path request. */
   #changes = 0;
 
-  constructor(options: { records: DiskRecords; server: DiskServer; listener: PeersListener; head: () => GenerationView | null; trace: () => Uint8Array | null }) {
+  constructor(options: { records: DiskRecords; server: DiskServer; fetch: FetchEngine; listener: PeersListener; head: () => GenerationView | null; trace: () => Uint8Array | null }) {
     this.#records = options.records;
     this.server = options.server;
     this.#listener = options.listener;
+    this.#fetch = options.fetch;
     this.#head = options.head;
     this.#trace = options.trace;
   }
@@ -130,11 +129,20 @@ export class DiskPeers implements DiskMembership, PathSource {
     return this.#records.roster.bytes;
   }
 
-  /** The generation whose manifest has this root. */
-  generationOf(root: ChunkId): GenerationId | undefined {
+  /** The generation whose manifest has this root, as peers name it. */
+  generationOf(root: ChunkId): GenerationId | null {
     const head = this.#head();
     if (head?.subject.root === root) return head.subject.generation;
-    return this.#records.history().find((generation) => generation.root === root)?.id;
+    return this.#records.history().find((generation) => generation.root === root)?.id ?? null;
+  }
+
+  *holders(generation: GenerationId, piece: PieceIndex): Generator<FetchHolder> {
+    for (const link of this.#links.values()) {
+      const { channel } = link;
+      if (!channel.ready || !channel.knows(generation)) continue;
+      const state = link.claimsOf(generation)?.stateOf(piece) ?? 'unknown';
+      if (state !== 'lacks') yield { channel, certainty: state };
+    }
   }
 
   /** Links that are ready. */
@@ -158,6 +166,7 @@ export class DiskPeers implements DiskMembership, PathSource {
       onRoster: (bundle) => this.#onRoster(bundle),
       onReady: () => {
         this.announce(link);
+        this.#fetch.channelReady(channel, this.disk);
         this.#listener.linkReady(link);
         this.#wake();
       },
@@ -169,10 +178,10 @@ export class DiskPeers implements DiskMembership, PathSource {
           this.#refused(link, error);
           return;
         }
-        this.#listener.claimsChanged(link);
+        this.#fetch.claimsChanged(channel);
       },
-      onPiece: (token, bytes) => this.#listener.piece(link, token, bytes),
-      onRejected: (token) => this.#listener.rejected(link, token),
+      onPiece: (token, bytes) => this.#fetch.piece(channel, token, bytes),
+      onRejected: (token) => this.#fetch.rejected(channel, token),
       onTrace: (generation, trace) => this.#listener.trace(generation, trace),
       onOwnership: (message) => {
         const copy = new Uint8Array(message);
@@ -184,7 +193,8 @@ export class DiskPeers implements DiskMembership, PathSource {
       },
       onClose: () => {
         this.#links.delete(channel);
-        this.#listener.linkClosed(link);
+        this.#fetch.channelClosed(channel);
+        this.#listener.linkClosed();
         this.#wake();
       },
     };
@@ -214,7 +224,7 @@ export class DiskPeers implements DiskMembership, PathSource {
         this.announceRecord(link);
         link.channel.sendClaims(generation, view.durablePieces().intersect(changed.pieces), new RangeSet());
       } else this.announce(link);
-      this.#listener.claimsChanged(link);
+      this.#fetch.claimsChanged(link.channel);
     }
     this.#wake();
   }
@@ -287,6 +297,7 @@ export class DiskPeers implements DiskMembership, PathSource {
     if (newEpochs || head) this.#listener.recordsChanged(head);
     const view = this.#head();
     if (view !== null && view.subject.generation === offered.generation && !link.told.has(offered.generation)) this.#claimAll(link, view);
+    this.#fetch.claimsChanged(link.channel); // The generation can be asked for on this channel now.
     this.#wake();
   }
 

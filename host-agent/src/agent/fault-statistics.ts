@@ -1,16 +1,10 @@
 /** How long guests waited for chunks, where the time went, and who the chunks came from. */
 import type { HostId } from '@diskswarm/core';
+import type { FetchStatistics, FetchTimes } from '@diskswarm/swarm';
 import type { FaultStatus } from '../control/methods.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 
-/** Parts of one fetch, in microseconds. */
-export interface FetchTimes {
-  readonly queueUs: number;
-  readonly networkUs: number;
-  readonly verifyUs: number;
-}
-
-export class FaultStatistics {
+export class FaultStatistics implements FetchStatistics {
   readonly #total = new LatencyHistogram();
   readonly #queue = new LatencyHistogram();
   readonly #network = new LatencyHistogram();

@@ -11,7 +11,7 @@ import { DiskAttachment } from './disk-attachment.ts';
 import { DiskCompletion } from './disk-completion.ts';
 import { DiskContent } from './disk-content.ts';
 import { DiskPages } from './disk-pages.ts';
-import { DiskPeers, type PeerLink } from './disk-peers.ts';
+import { DiskPeers } from './disk-peers.ts';
 import type { DiskRecords } from './disk-records.ts';
 import { StoreServer } from './disk-server.ts';
 import { DiskTrace } from './disk-trace.ts';
@@ -60,20 +60,15 @@ export class ManagedDisk {
     const warn = (message: string, error: unknown): void => env.log.warn({ disk, error: String(error) }, message);
     this.peers = new DiskPeers({
       records,
+      fetch: env.fetch,
       server: new StoreServer({ records, store, pages: this.pages, onDamaged: (piece) => this.content.head?.dropPiece(piece) }),
       head: () => this.content.head,
       trace: () => this.#trace.bytes,
       listener: {
         rosterChanged: () => this.#rosterChanged(),
         recordsChanged: (head) => this.#recordsChanged(head),
-        claimsChanged: (link) => env.fetch.changed(link),
-        linkReady: (link) => this.#linkReady(link),
-        linkClosed: (link) => {
-          env.fetch.closed(link);
-          this.changed.fire();
-        },
-        piece: (link, token, bytes) => env.fetch.answered(link, token, bytes),
-        rejected: (link, token) => env.fetch.answered(link, token, null),
+        linkReady: (link) => this.#linkReady(link.host),
+        linkClosed: () => this.changed.fire(),
         trace: (generation, bytes) => this.#takeTrace(generation, bytes),
         ownership: (from, message) => this.#takeOwnership(from, message),
         warn,
@@ -339,9 +334,7 @@ export class ManagedDisk {
     adopt().catch((error: unknown) => this.#env.log.warn({ disk: this.disk }, `news of disk "${this.name}" could not be taken in: ${String(error)}`));
   }
 
-  #linkReady(link: PeerLink): void {
-    const { host } = link;
-    this.#env.fetch.changed(link);
+  #linkReady(host: HostId): void {
     const { own } = this.receipts;
     if (own !== null) this.peers.send(host, { kind: 'receipt', disk: this.disk, record: own.bytes });
     this.ownership.tellSource({ kind: 'connected', host }).catch((error: unknown) => this.#env.log.warn({ disk: this.disk }, `the hand-over of disk "${this.name}" stopped: ${String(error)}`));
