@@ -31,7 +31,7 @@ export function diskTable(disks: readonly DiskInfo[]): string {
     String(info.sequence),
     String(info.epoch),
     info.ownerHostId.slice(0, 8),
-    info.role,
+    info.revoked ? 'revoked' : info.role,
     presenceText(info),
     attachmentText(info),
   ]);
@@ -46,7 +46,7 @@ export function diskFacts(info: DiskInfo): string {
     ['size', `${sizeText(info.sizeBytes)} in chunks of ${sizeText(info.chunkSizeBytes)}`],
     ['generation', `${info.sequence}, epoch ${info.epoch}`],
     ['owner', info.ownerHostId],
-    ['role here', info.role],
+    ['role here', info.revoked ? `${info.role}, revoked` : info.role],
     ['root', info.root],
     ['here', `${presenceText(info)}: ${piecesPresent} of ${piecesTotal - piecesZero} pieces, ${piecesZero} are zero`],
     ['not sealed', sizeText(info.overlayDirtyBytes)],

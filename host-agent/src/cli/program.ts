@@ -20,7 +20,7 @@ import { Output } from './output.ts';
 import { ownerFile, stateFolder } from './places.ts';
 
 /** A command's own code. `args` are the positional arguments, `options` the command's own. */
-export type Handler<Args, Options> = (context: CommandContext, args: Args, options: Options) => Promise<void>;
+type Handler<Args, Options> = (context: CommandContext, args: Args, options: Options) => Promise<void>;
 /** Makes an action for commander out of a handler. */
 export type Action = <Args, Options = Record<string, never>>(
   handler: Handler<Args, Options>,

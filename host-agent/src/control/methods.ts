@@ -30,7 +30,7 @@ export interface OwnerView {
   readonly addresses: readonly string[];
 }
 
-export type Role = 'reader' | 'writer' | 'keeper';
+type Role = 'reader' | 'writer' | 'keeper';
 
 export interface DiskInfo {
   readonly diskId: string;
@@ -126,7 +126,7 @@ export interface Progress {
 }
 
 /** method → [parameters, result, events before the result]. */
-export interface ControlMethods {
+interface ControlMethods {
   'host.id': [Record<string, never>, { hostId: string }, never];
   'disk.import': [
     { path: string; name: string; chunkSizeBytes: number; format: 'raw' | 'qcow2' | 'nbd'; records: NewDiskRecords },

@@ -14,14 +14,14 @@ import type { ControlEvent, ControlMethod, ControlParams, ControlResult } from '
 import { isMethod, parseParams } from './params.ts';
 
 /** Connections at once; more are closed unheard. */
-export const MAX_CONTROL_CONNECTIONS = 64;
+const MAX_CONTROL_CONNECTIONS = 64;
 /** Requests at once on one connection. */
 export const MAX_REQUESTS_PER_CONNECTION = 16;
 /** Events are dropped while a client has this much unread. */
 const MAX_UNREAD_BYTES = 1024 * 1024;
 
 /** What a handler is given besides its parameters. */
-export interface ControlContext<M extends ControlMethod> {
+interface ControlContext<M extends ControlMethod> {
   /** Fires when the client goes away or the server stops. */
   readonly signal: AbortSignal;
   /** Tells the client about progress. */

@@ -1,5 +1,5 @@
 /**
- * Names of everything in a state folder, relative to it.
+ * Names in a state folder, relative to it; what lies inside the agent's own parts is named there (meta.journal, overlays).
  *
  * One folder is one host: its keys, its metadata journal, its chunks and the overlays of its disks. All of it is for its
  * user alone (0700). The names are a format: STATE_FORMAT rises when their meaning changes.
@@ -11,7 +11,6 @@ export const STATE_FORMAT = 1;
 export const VERSION_FILE = 'version';
 /** Private keys of this host, 0600. */
 export const HOST_KEYS_FILE = 'host.keys';
-export const META_JOURNAL_FILE = 'meta.journal';
 /** Packs and their index. */
 export const STORE_FOLDER = 'store';
 /** One folder per disk, named by its id: overlays and maps. */
@@ -23,8 +22,3 @@ export const CONTROL_SOCKET = 'control.sock';
 export const SCRATCH_FOLDER = 'scratch';
 /** The holder of the folder, `agent.lock.N`; the greatest N counts. */
 export const LOCK_PREFIX = 'agent.lock';
-
-/** Folder of a disk. */
-export function diskFolder(diskId: string): string {
-  return `${DISKS_FOLDER}/${diskId}`;
-}

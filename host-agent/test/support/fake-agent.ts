@@ -75,6 +75,7 @@ function infoOf(diskId: DiskId, hostId: HostId, root: string): DiskInfo {
     piecesPresent: 96,
     overlayDirtyBytes: 0,
     attached: null,
+    revoked: false,
     safeToSwitchOff: false,
     safeReasons: ['no other host has generation 1'],
     forkName: null,

@@ -8,7 +8,7 @@ import { DiskswarmError } from '@diskswarm/core';
 
 export type Bencoded = number | Uint8Array | readonly Bencoded[] | Bendictionary;
 /** Keys hold one character per byte. */
-export type Bendictionary = ReadonlyMap<string, Bencoded>;
+type Bendictionary = ReadonlyMap<string, Bencoded>;
 
 const MAX_DEPTH = 8;
 const MAX_VALUES = 20_000;
