@@ -21,6 +21,7 @@ import { infoHashOf, type SwarmSecret, topicOf } from '@diskswarm/identity';
 import {
   BittorrentChannel,
   BULK_EXTENSIONS,
+  type ChunkBuffers,
   CONTROL_EXTENSIONS,
   claimsMessages,
   decodeExtension,
@@ -51,6 +52,8 @@ export interface ChannelLink {
   readonly initiator: boolean;
   readonly clock: Clock;
   readonly uploads: UploadQueue;
+  /** Arrays for arriving chunks of this size. */
+  buffers(chunkSizeBytes: number): ChunkBuffers;
   lane(kind: LaneClass): Lane | undefined;
   /** Ends the session; misbehaviour by its code. */
   fail(error: DiskswarmError): void;
@@ -72,6 +75,7 @@ export class DiskChannel {
   readonly number: number;
   readonly #link: ChannelLink;
   readonly #membership: DiskMembership;
+  readonly #buffers: ChunkBuffers;
   readonly #spaces: PieceSpaces;
   readonly #halves: Readonly<Record<LaneClass, LaneHalf>>;
   readonly #requests = new Map<RequestToken, { readonly lane: LaneClass; readonly index: number }>();
@@ -90,6 +94,7 @@ export class DiskChannel {
     this.number = options.number;
     this.#membership = options.membership;
     this.disk = options.membership.disk;
+    this.#buffers = link.buffers(this.#membership.chunkSizeBytes);
     this.#spaces = new PieceSpaces({ initiator: link.initiator });
     this.#received = new RateMeter(link.clock);
     this.#sent = new RateMeter(link.clock);
@@ -97,7 +102,12 @@ export class DiskChannel {
     this.#halves = { control: this.#half('control', infoHash), bulk: this.#half('bulk', infoHash) };
     this.#gate = new RosterGate({
       accept: (bundle) => this.#handlers?.onRoster(bundle) ?? Promise.resolve(),
-      onOpen: () => this.#checkReady(),
+      lanesWork: () => LANE_CLASSES.every((kind) => this.#halves[kind].wire.ready && !this.isChoked(kind)),
+      onOpen: () => {
+        if (this.#ready) return;
+        this.#ready = true;
+        this.#handlers?.onReady();
+      },
       onError: (error) => this.#failed(error),
     });
   }
@@ -218,6 +228,11 @@ export class DiskChannel {
     for (const message of claimsMessages(space.space, has, lacks)) this.#say(message);
   }
 
+  /** Gives a chunk's array back for the next one, when nobody looks at it any more. Optional: one that is kept is not given back. */
+  release(bytes: Uint8Array): void {
+    this.#buffers.give(bytes);
+  }
+
   sendRoster(bundle: Uint8Array): void {
     this.#say({ kind: 'roster', bundle });
   }
@@ -274,12 +289,13 @@ export class DiskChannel {
         chunkSizeBytes,
         extensions: kind === 'control' ? CONTROL_EXTENSIONS : BULK_EXTENSIONS,
         maxPeerRequests: MAX_PEER_REQUESTS,
+        buffers: this.#buffers,
       },
       {
         send: (views, piece) => this.#link.lane(kind)?.send(this.number, views, piece),
         onReady: () => {
           if (kind === 'control') this.sendRoster(this.#membership.rosterBundle());
-          this.#checkReady();
+          this.#gate.update();
         },
         onRequest: (index) => serving.requested(index),
         onCancel: (index) => serving.cancelled(index),
@@ -287,12 +303,13 @@ export class DiskChannel {
           this.#received.add(bytes.length);
           const token = cancelled ? undefined : this.#answered(kind, index);
           if (token !== undefined) this.#handlers?.onPiece(token, bytes);
+          else this.release(bytes);
         },
         onReject: (index, cancelled) => {
           const token = cancelled ? undefined : this.#answered(kind, index);
           if (token !== undefined) this.#handlers?.onRejected(token);
         },
-        onChoke: () => this.#checkReady(),
+        onChoke: () => this.#gate.update(),
         onExtension: (name, payload) => this.#hear(decodeExtension(name, payload), payload.length),
       },
     );
@@ -314,13 +331,6 @@ export class DiskChannel {
     if (half.opened) return;
     half.opened = true;
     half.wire.open();
-  }
-
-  #checkReady(): void {
-    if (this.#ready || this.#closed || !this.#gate.open) return;
-    if (LANE_CLASSES.some((kind) => !this.#halves[kind].wire.ready || this.#halves[kind].wire.peerChoking)) return;
-    this.#ready = true;
-    this.#handlers?.onReady();
   }
 
   #answered(lane: LaneClass, index: number): RequestToken | undefined {

@@ -55,3 +55,5 @@ export const MIN_ANNOUNCE_INTERVAL_MS = 10_000;
 export const MAX_ANNOUNCE_INTERVAL_MS = 3_600_000;
 /** Addresses taken from one announce. */
 export const MAX_ANNOUNCED_PEERS = 200;
+/** Arrays kept for arriving chunks, for each chunk size. */
+export const MAX_SPARE_BYTES = 8 * MIB;

@@ -56,7 +56,7 @@ export interface ChannelHandlers {
   onGeneration(offered: OfferedGeneration): void;
   /** Added to what the peer said before of this generation. */
   onClaims(generation: GenerationId, has: RangeSet, lacks: RangeSet): void;
-  /** A whole chunk, not verified; the bytes are the receiver's. */
+  /** A whole chunk, not verified; the bytes are the receiver's, who may give them back with `channel.release`. */
   onPiece(token: RequestToken, bytes: Uint8Array): void;
   /** The peer does not serve this piece. */
   onRejected(token: RequestToken): void;

@@ -7,7 +7,7 @@
  */
 import { type Address, type Clock, type DiskId, DiskswarmError, type HostId, type Timer } from '@diskswarm/core';
 import { checkLaneProof, laneProof, type SwarmSecret } from '@diskswarm/identity';
-import { LANE_CLASSES, type LaneClass, type LaneControl } from '@diskswarm/wire';
+import { type ChunkBuffers, LANE_CLASSES, type LaneClass, type LaneControl } from '@diskswarm/wire';
 import { type ChannelLink, DiskChannel } from './disk-channel.ts';
 import type { DownloadLimiter } from './download-limiter.ts';
 import { Lane } from './lane.ts';
@@ -22,6 +22,7 @@ export interface SessionHost {
   readonly self: HostId;
   readonly uploads: UploadQueue;
   readonly downloads: DownloadLimiter;
+  buffers(chunkSizeBytes: number): ChunkBuffers;
   memberships(): Iterable<DiskMembership>;
   /** The session works: the peer has spoken behind its hello. Once. */
   onUp(session: Session): void;
@@ -329,6 +330,7 @@ export class Session {
       initiator: this.initiator,
       clock: this.#owner.clock,
       uploads: this.#owner.uploads,
+      buffers: (chunkSizeBytes) => this.#owner.buffers(chunkSizeBytes),
       lane: (kind) => this.#lanes.get(kind),
       fail: (error) => this.close(error),
       renew: (channel) => this.#renew(channel),

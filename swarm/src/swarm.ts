@@ -24,7 +24,7 @@ import {
   toHex,
 } from '@diskswarm/core';
 import type { HostKeys, SwarmSecret } from '@diskswarm/identity';
-import { type LaneClass, type LaneHello, NONCE_BYTES } from '@diskswarm/wire';
+import { ChunkBuffers, type LaneClass, type LaneHello, NONCE_BYTES } from '@diskswarm/wire';
 import { type Ban, Bans } from './bans.ts';
 import type { DiskChannel } from './disk-channel.ts';
 import { DownloadLimiter } from './download-limiter.ts';
@@ -33,6 +33,7 @@ import {
   DIAL_TIMEOUT_MS,
   MAX_DIALS,
   MAX_SESSIONS,
+  MAX_SPARE_BYTES,
   MAX_UNPROVEN_LANES,
   MISBEHAVIOUR_BAN_MS,
   SIMULTANEOUS_DIAL_MS,
@@ -87,6 +88,7 @@ export class Swarm {
   /** Accepted connections whose host is not known yet, oldest first. */
   readonly #unproven = new Set<Connection>();
   readonly #dials = new Map<Address, AbortController>();
+  readonly #buffers = new Map<number, ChunkBuffers>();
   readonly #bans: Bans;
   readonly #book: PeerBook;
   readonly #uploadLimit: TokenBucket;
@@ -222,12 +224,22 @@ export class Swarm {
       self: this.#self,
       uploads: this.#uploads,
       downloads: this.#downloads,
+      buffers: (chunkSizeBytes) => this.#buffersOf(chunkSizeBytes),
       memberships: () => this.#memberships.values(),
       onUp: (session) => {
         if (session.initiator && dialled !== null) void this.#dialBulk(session, dialled);
       },
       onClosed: (session, error) => this.#closed(session, error),
     };
+  }
+
+  #buffersOf(chunkSizeBytes: number): ChunkBuffers {
+    let buffers = this.#buffers.get(chunkSizeBytes);
+    if (buffers === undefined) {
+      buffers = new ChunkBuffers({ chunkSizeBytes, max: Math.max(1, Math.floor(MAX_SPARE_BYTES / chunkSizeBytes)) });
+      this.#buffers.set(chunkSizeBytes, buffers);
+    }
+    return buffers;
   }
 
   #admits(disk: DiskId, host: HostId): boolean {

@@ -11,6 +11,7 @@
 /// <reference path="./bittorrent-protocol.d.ts" />
 import { DiskswarmError, decodeCanonical, toHex } from '@diskswarm/core';
 import Wire from 'bittorrent-protocol';
+import type { ChunkBuffers } from './chunk-buffers.ts';
 import { INDEX_SPACE, MAX_EXTENDED_HANDSHAKE_BYTES, MAX_EXTENSION_BYTES } from './limits.ts';
 import { MESSAGE_ID, MessageFramer } from './message-framer.ts';
 
@@ -41,6 +42,8 @@ export interface BittorrentOptions {
   readonly extensions: readonly string[];
   /** Requests of the peer that may wait for an answer; more are rejected at once. */
   readonly maxPeerRequests: number;
+  /** Arrays for arriving pieces; whoever gets one may give it back. */
+  readonly buffers?: ChunkBuffers;
 }
 
 const PROTOCOL_NAME = Buffer.from('\x13BitTorrent protocol', 'latin1');
@@ -99,6 +102,7 @@ export class BittorrentChannel {
     this.#framer = new MessageFramer({
       chunkSizeBytes: options.chunkSizeBytes,
       receive: (message) => this.#receiveMessage(message),
+      buffers: options.buffers,
     });
     for (const name of options.extensions) this.#wire.use(extensionNamed(name));
     this.#listen();

@@ -14,6 +14,7 @@
  * ```
  */
 export * from './bittorrent-channel.ts';
+export * from './chunk-buffers.ts';
 export * from './extension-messages.ts';
 export * from './frame-parser.ts';
 export * from './frame-writer.ts';

@@ -6,6 +6,7 @@
  * extension messages, so `have`, `bitfield` and their kin are refused.
  */
 import { DiskswarmError, KIB } from '@diskswarm/core';
+import type { ChunkBuffers } from './chunk-buffers.ts';
 import { MAX_EXTENSION_BYTES } from './limits.ts';
 
 /** <19>"BitTorrent protocol"<8 reserved><20 info hash><20 peer id>. */
@@ -13,10 +14,12 @@ export const HANDSHAKE_BYTES = 68;
 const LENGTH_BYTES = 4;
 /** id, index, begin. */
 const PIECE_PREFIX_BYTES = 9;
+/** Everything before a chunk's bytes: length, id, index, begin. */
+export const MESSAGE_HEAD_BYTES = LENGTH_BYTES + PIECE_PREFIX_BYTES;
 /** id, extension number. */
 const EXTENSION_PREFIX_BYTES = 2;
 /** Memory that is set aside before the bytes are here. */
-const FIRST_BUFFER_BYTES = 64 * KIB + LENGTH_BYTES + PIECE_PREFIX_BYTES;
+const FIRST_BUFFER_BYTES = 64 * KIB + MESSAGE_HEAD_BYTES;
 
 /** Message ids that a channel carries. */
 export const MESSAGE_ID = {
@@ -34,16 +37,22 @@ export const MESSAGE_ID = {
 export class MessageFramer {
   readonly #chunkSizeBytes: number;
   readonly #receive: (message: Uint8Array) => void;
-  #buffer = new Uint8Array(HANDSHAKE_BYTES);
+  readonly #buffers: ChunkBuffers | undefined;
+  #buffer: Uint8Array = new Uint8Array(HANDSHAKE_BYTES);
   #filledBytes = 0;
   /** Whole length of the message under way; until its kind is known, what is needed to know it. */
   #totalBytes = HANDSHAKE_BYTES;
   #stage: 'handshake' | 'kind' | 'body' = 'handshake';
 
-  /** `receive` gets whole messages with their length prefix, in arrays that are its own. */
-  constructor(options: { chunkSizeBytes: number; receive: (message: Uint8Array) => void }) {
+  /** `receive` gets whole messages with their length prefix, in arrays that are its own; pieces may come in ones of `buffers`. */
+  constructor(options: {
+    chunkSizeBytes: number;
+    receive: (message: Uint8Array) => void;
+    buffers?: ChunkBuffers | undefined;
+  }) {
     this.#chunkSizeBytes = options.chunkSizeBytes;
     this.#receive = options.receive;
+    this.#buffers = options.buffers;
   }
 
   /** Consumes `bytes`; throws PROTOCOL_ERROR, after which the channel cannot go on. */
@@ -60,7 +69,7 @@ export class MessageFramer {
   #append(bytes: Uint8Array): void {
     const needed = this.#filledBytes + bytes.length;
     if (needed > this.#buffer.length) {
-      const larger = new Uint8Array(Math.min(this.#totalBytes, Math.max(needed, 2 * this.#buffer.length)));
+      const larger = unwritten(Math.min(this.#totalBytes, Math.max(needed, 2 * this.#buffer.length)));
       larger.set(this.#buffer.subarray(0, this.#filledBytes));
       this.#buffer = larger;
     }
@@ -73,13 +82,15 @@ export class MessageFramer {
       this.#totalBytes = this.#boundedLength();
       this.#stage = 'body';
       if (this.#totalBytes > this.#filledBytes) {
-        const first = new Uint8Array(Math.min(this.#totalBytes, FIRST_BUFFER_BYTES));
+        const first =
+          this.#buffers?.take(this.#totalBytes) ?? unwritten(Math.min(this.#totalBytes, FIRST_BUFFER_BYTES));
         first.set(this.#buffer.subarray(0, this.#filledBytes));
         this.#buffer = first;
         return;
       }
     }
     const message = this.#buffer.subarray(0, this.#filledBytes);
+    this.#buffers?.lend(message);
     this.#buffer = new Uint8Array(LENGTH_BYTES + 1);
     this.#filledBytes = 0;
     this.#totalBytes = LENGTH_BYTES + 1;
@@ -122,4 +133,9 @@ export class MessageFramer {
         throw new DiskswarmError('PROTOCOL_ERROR', `a message of unknown kind ${id}`, { data: { kind: id } });
     }
   }
+}
+
+/** An array that is not zeroed first: every byte is written before it is handed on. */
+function unwritten(lengthBytes: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(lengthBytes).buffer);
 }

@@ -5,8 +5,9 @@
  * encryption, none of their worth: the agent never uses this.
  */
 import { randomBytes } from 'node:crypto';
-import type { Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { blake3 } from '@diskswarm/core';
+import type { ReadHook } from './read-hook.ts';
 import { SocketConnection } from './socket-connection.ts';
 import { SocketTransport } from './socket-transport.ts';
 
@@ -14,19 +15,24 @@ const NONCE_BYTES = 16;
 
 /** A transport without encryption. */
 export function createPlainTransport(): SocketTransport {
-  return new SocketTransport(async (socket, initiator) => {
-    const mine = randomBytes(NONCE_BYTES);
-    socket.write(mine);
-    const theirs = await readExactly(socket, NONCE_BYTES);
-    const both = initiator ? [mine, theirs] : [theirs, mine];
-    return new SocketConnection(socket, { initiator, binding: blake3(Buffer.concat(both)) });
+  return new SocketTransport({
+    open: (options) => connect(options),
+    handshake: async (socket, reads) => {
+      const initiator = reads !== undefined;
+      const mine = randomBytes(NONCE_BYTES);
+      socket.write(mine);
+      const theirs = await readNonce(socket, reads);
+      const binding = blake3(Buffer.concat(initiator ? [mine, theirs] : [theirs, mine]));
+      return new SocketConnection(socket, reads === undefined ? { initiator, binding } : { initiator, binding, reads });
+    },
   });
 }
 
-function readExactly(socket: Socket, count: number): Promise<Uint8Array> {
+function readNonce(socket: Socket, reads: ReadHook | undefined): Promise<Uint8Array> {
+  if (reads !== undefined) return reads.take(socket, NONCE_BYTES);
   return new Promise((resolve) => {
     const read = (): void => {
-      const bytes = socket.read(count) as Uint8Array | null;
+      const bytes = socket.read(NONCE_BYTES) as Uint8Array | null;
       if (bytes === null) return;
       socket.off('readable', read);
       resolve(bytes);

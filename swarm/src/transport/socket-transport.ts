@@ -4,7 +4,7 @@
  * A handshake is what turns a raw socket into a Connection. At most `maxHandshakes` are under way; when another arrives,
  * the oldest is given up, so that a flood of silent connections cannot keep an honest one out for long.
  */
-import { createServer, connect as openSocket, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket, type TcpNetConnectOpts } from 'node:net';
 import {
   type Address,
   type Connection,
@@ -14,9 +14,15 @@ import {
   parseAddress,
   type Transport,
 } from '@diskswarm/core';
+import { ReadHook } from './read-hook.ts';
 
-/** Turns a raw socket into a connection, or fails; gives up when the socket is destroyed. */
-export type Handshake = (socket: Socket, initiator: boolean) => Promise<Connection>;
+/** How one kind of connection comes about. */
+export interface SocketKind {
+  /** Opens a socket to a host; `reads` of the handshake is the hook in the options. */
+  open(options: TcpNetConnectOpts): Socket;
+  /** Turns an opened or accepted socket into a connection, or fails; gives up when the socket is destroyed. */
+  handshake(socket: Socket, reads: ReadHook | undefined): Promise<Connection>;
+}
 
 /** Handshakes of accepted connections under way at once. */
 export const MAX_HANDSHAKES = 64;
@@ -26,10 +32,10 @@ export const HANDSHAKE_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 30_000;
 
 export class SocketTransport implements Transport {
-  readonly #handshake: Handshake;
+  readonly #kind: SocketKind;
 
-  constructor(handshake: Handshake) {
-    this.#handshake = handshake;
+  constructor(kind: SocketKind) {
+    this.#kind = kind;
   }
 
   async listen(address: Address, onConnection: (connection: Connection) => void): Promise<Listener> {
@@ -40,7 +46,7 @@ export class SocketTransport implements Transport {
       if (unfinished.size >= MAX_HANDSHAKES && oldest !== undefined) oldest.destroy();
       unfinished.add(socket);
       socket.on('close', () => unfinished.delete(socket));
-      this.#within(socket, HANDSHAKE_TIMEOUT_MS, false).then(
+      this.#within(socket, HANDSHAKE_TIMEOUT_MS, undefined).then(
         (connection) => {
           unfinished.delete(socket);
           onConnection(connection);
@@ -71,13 +77,15 @@ export class SocketTransport implements Transport {
     const { host, port } = parseAddress(address);
     const { signal, timeoutMs } = options;
     if (signal?.aborted) throw new DiskswarmError('ABORTED', 'the dial was given up');
-    const socket = openSocket({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
+    const reads = new ReadHook();
+    const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+    const socket = this.#kind.open({ host, port, ...socketOptions, onread: reads.onread });
     const abort = (): void => {
       socket.destroy();
     };
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      return await this.#within(socket, timeoutMs, true);
+      return await this.#within(socket, timeoutMs, reads);
     } catch (error) {
       socket.destroy();
       if (signal?.aborted) throw new DiskswarmError('ABORTED', 'the dial was given up', { cause: error });
@@ -88,7 +96,7 @@ export class SocketTransport implements Transport {
   }
 
   /** The handshake on a socket that may still be connecting; rejects when it closes or time is up. */
-  #within(socket: Socket, timeoutMs: number, initiator: boolean): Promise<Connection> {
+  #within(socket: Socket, timeoutMs: number, reads: ReadHook | undefined): Promise<Connection> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => fail(new Error('the handshake took too long')), timeoutMs);
       const fail = (error: Error): void => {
@@ -103,7 +111,7 @@ export class SocketTransport implements Transport {
       const onClose = (): void => fail(cause ?? new Error('the connection closed during the handshake'));
       socket.once('close', onClose);
       const begin = (): void => {
-        this.#handshake(socket, initiator).then(
+        this.#kind.handshake(socket, reads).then(
           (connection) => {
             clearTimeout(timer);
             socket.off('close', onClose);

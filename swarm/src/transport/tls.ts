@@ -6,9 +6,7 @@
  * therefore differs for every connection and on both sides of anybody in the middle.
  */
 import { constants } from 'node:crypto';
-import type { Socket } from 'node:net';
 import { connect, createSecureContext, TLSSocket } from 'node:tls';
-import type { Connection } from '@diskswarm/core';
 import { createThrowAwayCertificate } from './certificate.ts';
 import { SocketConnection } from './socket-connection.ts';
 import { SocketTransport } from './socket-transport.ts';
@@ -25,27 +23,29 @@ export function createTlsTransport(): SocketTransport {
     ciphers: 'TLS_AES_128_GCM_SHA256',
     secureOptions: constants.SSL_OP_NO_TICKET,
   });
-  return new SocketTransport(async (socket, initiator) => {
-    const secure = initiator
-      ? connect({ socket, secureContext, rejectUnauthorized: false, checkServerIdentity: () => undefined })
-      : new TLSSocket(socket, { isServer: true, secureContext, requestCert: false });
-    await handshakeOf(secure, initiator);
-    return connectionOver(secure, initiator);
+  return new SocketTransport({
+    open: (options) => connect({ ...options, secureContext, servername: '', rejectUnauthorized: false }),
+    handshake: async (socket, reads) => {
+      const secure =
+        socket instanceof TLSSocket
+          ? socket
+          : new TLSSocket(socket, { isServer: true, secureContext, requestCert: false });
+      await handshakeOf(secure, reads !== undefined);
+      const binding = secure.exportKeyingMaterial(BINDING_BYTES, BINDING_LABEL, Buffer.alloc(0));
+      const common = { initiator: reads !== undefined, binding: new Uint8Array(binding) };
+      return new SocketConnection(secure, reads === undefined ? common : { ...common, reads });
+    },
   });
 }
 
 function handshakeOf(secure: TLSSocket, initiator: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
-    secure.once(initiator ? 'secureConnect' : 'secure', () => {
+    const finished = (): void => {
       secure.off('error', reject);
       resolve();
-    });
+    };
+    secure.once(initiator ? 'secureConnect' : 'secure', finished);
     secure.once('error', reject);
     secure.once('close', () => reject(new Error('the connection closed during the TLS handshake')));
   });
-}
-
-function connectionOver(secure: TLSSocket, initiator: boolean): Connection {
-  const binding = secure.exportKeyingMaterial(BINDING_BYTES, BINDING_LABEL, Buffer.alloc(0));
-  return new SocketConnection(secure as Socket, { initiator, binding: new Uint8Array(binding) });
 }
