@@ -261,7 +261,7 @@ test('rejects, dead channels and channels that take nothing lead to the next pee
   const got = bench.get(1);
   const asked = (): FakeChannel => bench.channels.find((channel) => channel.asked.length > 0)!;
   const first = asked();
-  const [{ token }] = first.asked.splice(0) as [{ token: RequestToken }];
+  const token = first.asked.splice(0)[0]!.token;
   bench.engine.rejected(first, token);
   const second = asked();
   t.not(second, first);

@@ -21,12 +21,11 @@ export function chooseForFault(entry: Entry, holders: readonly ConnectedHolder[]
   return choose(entry, holders, nowUs, (peer) => (peer.hasRoom ? peer.expectedUs(entry.want.lengthBytes) : null));
 }
 
-/** The peer for a background chunk; `owner` has taken others of its run, `among` leaves peers out for now. */
+/** The peer for a background chunk; `among` leaves peers out for now. */
 export function chooseForBackground(
   entry: Entry,
   holders: readonly ConnectedHolder[],
   nowUs: number,
-  owner: Peer | undefined,
   among: (peer: Peer) => boolean,
 ): Verdict {
   const { lengthBytes } = entry.want;
@@ -35,8 +34,7 @@ export function chooseForBackground(
   return choose(entry, candidates, nowUs, (peer) => {
     if (!peer.takesBackground(lengthBytes) || !among(peer)) return null;
     const untried = !peer.model.measured && peer.requests.size === 0;
-    if (untried || (peer === owner && !peer.late)) return 0;
-    return peer.expectedUs(lengthBytes);
+    return untried ? 0 : peer.expectedUs(lengthBytes);
   });
 }
 

@@ -3,7 +3,7 @@
  *
  * One per peer (its uplink, its disk) and one for the host (its own downlink). Like TCP Vegas and BBR, not like TCP:
  * - A round is half a window of answers, two at least; its shortest queueing time counts, so one hiccup does not.
- * - Start: doubles per round trip until an answer queued for half the target.
+ * - Start: doubles per round trip until an answer queued beyond the target.
  * - Then 1/16 of a chunk per round; after eight quiet rounds the step doubles each round, so a fast path is found again.
  * - A round that queued beyond the target: back to what the path holds without a queue (under way × base / response),
  *   a chunk less than was under way, never below half. Answers to requests from before that say nothing any more.
@@ -69,7 +69,7 @@ export class CreditWindow {
     // Only a window that held something back can be too small.
     const limited = sample.outstandingBytes + sample.bytes > this.#windowBytes;
     if (this.#starting) {
-      if (sample.queueUs > targetUs / 2) this.#leaveStart();
+      if (sample.queueUs > targetUs) this.#leaveStart();
       else if (limited) this.#set(this.#windowBytes + sample.bytes);
     }
     this.#roundBytes += sample.bytes;
@@ -104,7 +104,7 @@ export class CreditWindow {
       this.#validFromUs = nowUs;
     } else if (this.#roundLimited && !this.#starting) {
       this.#set(this.#windowBytes + this.#stepBytes);
-      this.#quietRounds = queueUs <= targetUs / 4 ? this.#quietRounds + 1 : 0;
+      this.#quietRounds = queueUs <= targetUs / 2 ? this.#quietRounds + 1 : 0;
       const smallest = this.#chunkBytes / STEPS_PER_CHUNK;
       this.#stepBytes = this.#quietRounds > QUIET_ROUNDS ? Math.min(this.#stepBytes * 2, this.#windowBytes) : smallest;
     }

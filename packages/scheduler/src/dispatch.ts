@@ -114,7 +114,7 @@ export class Dispatch {
       if (seen === 0 && !this.ledger.someoneTakes(entry.want.lengthBytes)) break;
       if (second !== null && second.entry.rarity < entry.rarity) break;
       const owner = priority === PRIORITY.bulk ? queue.ownerOf(entry) : undefined;
-      const verdict = chooseForBackground(entry, this.wants.holdersOf(entry), this.nowUs, owner, among);
+      const verdict = chooseForBackground(entry, this.wants.holdersOf(entry), this.nowUs, among);
       if (verdict === 'nobody') {
         this.#park(entry);
         continue;

@@ -36,7 +36,7 @@ test('one answer that queued ends the doubling; later growth is slow, then fast 
   const time = { nowUs: 0 };
   feed(window, 30, 0, time);
   const before = window.bytes;
-  feed(window, 1, 15_000, time);
+  feed(window, 1, 21_000, time);
   feed(window, 64, 0, time);
   t.true(window.bytes > before && window.bytes <= before + CHUNK);
   feed(window, 2000, 0, time);
@@ -60,7 +60,7 @@ test('a single hiccup in a round changes nothing', (t) => {
   const window = new CreditWindow({ floorChunks: 1 });
   const time = { nowUs: 0 };
   feed(window, 30, 0, time);
-  feed(window, 1, 15_000, time);
+  feed(window, 1, 21_000, time);
   const before = window.bytes;
   for (let round = 0; round < 10; round++) {
     feed(window, 1, 500_000, time);

@@ -121,6 +121,16 @@ test('a slow, far peer does not hold back a near, fast one, and both are used', 
   t.true(rateOf(network, 2) > 1, `${rateOf(network, 2)} Mbit/s`);
 });
 
+test('equal peers are used side by side, whoever owns the run at hand', (t) => {
+  const network = pull(
+    1000,
+    Array.from({ length: 3 }, () => [40, 10] as const),
+    10,
+  );
+  t.deepEqual(network.broken, []);
+  for (const number of [1, 2, 3]) t.true(rateOf(network, number) > 35, `${rateOf(network, number)} of 40 Mbit/s`);
+});
+
 test('twelve slow uplinks together fill a fast downlink', (t) => {
   const network = pull(
     100,

@@ -1,0 +1,173 @@
+/**
+ * The fetch engine over real sessions, lanes and channels on modelled links (virtual time): a guest's faults while the
+ * whole disk is pulled, peers that come, lie and go. Figures are of the model.
+ */
+import { chunkIdOf } from '@diskswarm/chunk';
+import { type ChunkId, hasCode, PRIORITY, type Priority } from '@diskswarm/core';
+import test from 'ava';
+import { type ChannelHandlers, type DiskChannel, FetchEngine, type FetchTimes } from '../src/index.ts';
+import { TestRandom } from './helpers/test-clock.ts';
+import { chunkOf, generationOne, offered, piece, rootOne, TestDisk, type TestMembership } from './helpers/test-host.ts';
+import { serveAll, World } from './helpers/world.ts';
+
+const PIECES = 4000;
+const CHUNK = 65_536;
+const idOf = (index: number): ChunkId => chunkIdOf(new Uint8Array(chunkOf(index, CHUNK)));
+
+/** A host that fetches, and what its engine counted. */
+class Fetcher {
+  readonly world: World;
+  readonly engine: FetchEngine;
+  readonly membership: TestMembership;
+  readonly bytesBySource = new Map<string, number>();
+  readonly times: FetchTimes[] = [];
+
+  constructor(world: World, membership: TestMembership) {
+    this.world = world;
+    this.membership = membership;
+    this.engine = new FetchEngine({ clock: world.clock, random: new TestRandom(9) });
+    const known = membership.onChannel.bind(membership);
+    membership.onChannel = (channel) => this.#listen(channel, known(channel));
+    this.engine.addDisk(
+      {
+        disk: membership.disk,
+        chunkSizeBytes: CHUNK,
+        generationOf: () => generationOne,
+        holders: () =>
+          membership.ready
+            .filter((channel) => channel.knows(generationOne))
+            .map((channel) => ({ channel, certainty: 'unknown' as const })),
+      },
+      {
+        received: (host, bytes) => this.bytesBySource.set(host, (this.bytesBySource.get(host) ?? 0) + bytes),
+        fetched: (times) => this.times.push(times),
+      },
+    );
+  }
+
+  get(index: number, priority: Priority): Promise<Uint8Array> {
+    const { signal } = new AbortController();
+    const position = { disk: this.membership.disk, root: rootOne, piece: piece(index) };
+    return this.engine.get(idOf(index), position, priority, { signal });
+  }
+
+  /** Pulls pieces from `from` on, 64 gets at a time; resolves when all are here. */
+  async pull(from: number, to: number): Promise<void> {
+    let next = from;
+    const one = async (): Promise<void> => {
+      while (next < to) await this.get(next++, PRIORITY.bulk);
+    };
+    await Promise.all(Array.from({ length: 64 }, one));
+  }
+
+  #listen(channel: DiskChannel, handlers: ChannelHandlers): ChannelHandlers {
+    const { engine, membership } = this;
+    return {
+      ...handlers,
+      onReady: () => {
+        handlers.onReady();
+        engine.channelReady(channel, membership.disk);
+      },
+      onGeneration: (generation) => {
+        handlers.onGeneration(generation);
+        engine.claimsChanged(channel);
+      },
+      onPiece: (token, bytes) => engine.piece(channel, token, bytes),
+      onRejected: (token) => engine.rejected(channel, token),
+      onClose: (reason) => {
+        handlers.onClose(reason);
+        engine.channelClosed(channel);
+      },
+    };
+  }
+}
+
+interface Site {
+  readonly world: World;
+  readonly fetcher: Fetcher;
+  /** Named home, office and so on; each serves everything. */
+  readonly peers: readonly { name: string; id: string; membership: TestMembership }[];
+}
+
+async function site(names: readonly string[], link: { rate: number; delayMs: number }): Promise<Site> {
+  const world = new World(3);
+  const hotel = await world.host('hotel');
+  const disk = new TestDisk(hotel.id, world.random);
+  const hosts = await Promise.all(names.map((name) => world.host(name)));
+  for (const { id } of hosts) disk.grant(id);
+  world.network.link('hotel').delayMs = link.delayMs;
+  const fetcher = new Fetcher(world, hotel.join(disk));
+  const peers = hosts.map((host, index) => ({ name: names[index]!, id: host.id, membership: host.join(disk) }));
+  for (const { name, membership } of peers) {
+    serveAll(membership);
+    Object.assign(world.network.link(name), link);
+    hotel.swarm.addPeerAddress(disk.genesis.disk, `${name}:1`, 'peer');
+  }
+  await world.clock.until(() => fetcher.membership.ready.length === names.length);
+  for (const { membership } of peers) membership.ready[0]!.openGeneration(offered(PIECES));
+  await world.clock.until(() => fetcher.membership.generations.length === names.length);
+  return { world, fetcher, peers };
+}
+
+/** Latency of faults one after the other with pauses between, in milliseconds, sorted. */
+async function faults({ world, fetcher }: Site, from: number, count: number): Promise<number[]> {
+  const latencies: number[] = [];
+  for (let index = from; index < from + count; index++) {
+    let ended = false;
+    const startUs = world.clock.nowUs();
+    void fetcher.get(index, PRIORITY.fault).then(() => {
+      ended = true;
+    });
+    await world.clock.until(() => ended);
+    latencies.push((world.clock.nowUs() - startUs) / 1000);
+    await world.clock.advance(37 + ((index * 53) % 200));
+  }
+  return latencies.sort((a, b) => a - b);
+}
+
+test('a guest waits little longer while a pull fills a link of 20 Mbit/s and 50 ms', async (t) => {
+  const home = await site(['home'], { rate: 2_500_000, delayMs: 25 });
+  const idle = await faults(home, 0, 40);
+  const pull = home.fetcher.pull(1000, PIECES);
+  await home.world.clock.advance(3000);
+  const before = home.fetcher.bytesBySource.get(home.peers[0]!.id)!;
+  const startUs = home.world.clock.nowUs();
+  const busy = await faults(home, 100, 100);
+  const seconds = (home.world.clock.nowUs() - startUs) / 1e6;
+  const rate = (home.fetcher.bytesBySource.get(home.peers[0]!.id)! - before) / seconds;
+  const [idleP50, busyP50, busyP99] = [idle[20]!, busy[50]!, busy[99]!];
+  t.log(
+    `modelled: p50 idle ${idleP50.toFixed(0)} ms, under a pull ${busyP50.toFixed(0)} ms, p99 ${busyP99.toFixed(0)} ms`,
+  );
+  t.log(`modelled: link ${((100 * rate) / 2_500_000).toFixed(0)} % full`);
+  t.true(busyP50 <= 1.5 * idleP50);
+  t.true(rate >= 0.8 * 2_500_000);
+  home.fetcher.engine.stop();
+  t.true(hasCode(await t.throwsAsync(pull), 'ABORTED'));
+});
+
+test('a pull takes from everybody; when one of them goes and one lies the chunks still come', async (t) => {
+  const all = await site(['home', 'office', 'school'], { rate: 5_000_000, delayMs: 5 });
+  const [home, office, school] = all.peers as [Site['peers'][0], Site['peers'][0], Site['peers'][0]];
+  let ended = false;
+  void all.fetcher.pull(0, 1200).then(() => {
+    ended = true;
+  });
+  await all.world.clock.advance(1500);
+  const shares = [home, office, school].map(({ id }) => all.fetcher.bytesBySource.get(id) ?? 0);
+  t.true(
+    shares.every((bytes) => bytes > 20 * CHUNK),
+    `${shares}`,
+  );
+  office.membership.server = { ...office.membership.server, readPiece: async () => new Uint8Array(CHUNK).fill(0xee) };
+  await all.world.clock.until(() => all.fetcher.membership.ready.length === 2);
+  t.false(
+    all.fetcher.membership.ready.some(({ host }) => host === office.id),
+    'the liar is gone',
+  );
+  school.membership.server = { ...school.membership.server, readPiece: async () => null };
+  t.true(await all.world.clock.until(() => ended, 120_000));
+  const total = [...all.fetcher.bytesBySource.values()].reduce((sum, bytes) => sum + bytes, 0);
+  t.is(total, 1200 * CHUNK, 'every chunk counted once, to the host it came from');
+  all.fetcher.engine.stop();
+});
