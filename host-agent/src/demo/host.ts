@@ -1,0 +1,123 @@
+/**
+ * One host of the demonstration: a state folder, its agent process, and the commands that a person would type there.
+ *
+ * Figures for the live view come from the control socket directly, because a process per glance would cost more than the
+ * thing it looks at. Everything else is a command of the CLI.
+ */
+import path from 'node:path';
+import { callAgent } from '../control/client.ts';
+import type { AttachmentInfo, DiskInfo, DiskStatus, Progress } from '../control/methods.ts';
+import { type Daemon, runCommand, startDaemon } from './processes.ts';
+
+/** The disk's name on every host. */
+export const DISK = 'desktop';
+
+/** What a host is started with. */
+export interface HostOptions {
+  readonly name: string;
+  /** The folder of the run. */
+  readonly folder: string;
+  /** Runs the agent inside a network; empty for this machine's own. */
+  readonly prefix: readonly string[];
+  /** Where the agent listens; port 0. */
+  readonly listen: string;
+  readonly trackerUrl: string;
+  /** More arguments of `diskswarm agent`. */
+  readonly agentArgs: readonly string[];
+  /** Owner file and passphrase. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+}
+
+export class DemoHost {
+  readonly name: string;
+  readonly stateDir: string;
+  readonly #options: HostOptions;
+  #daemon: Daemon | null = null;
+  #hostId = '';
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    this.name = options.name;
+    this.stateDir = path.join(options.folder, options.name);
+  }
+
+  /** Known once started. */
+  get hostId(): string {
+    return this.#hostId;
+  }
+
+  async start(): Promise<void> {
+    const { listen, trackerUrl, agentArgs, prefix } = this.#options;
+    const args = ['agent', '--listen', listen, '--tracker', trackerUrl, ...agentArgs];
+    this.#daemon = await startDaemon(args, { ...this.#runOptions, prefix });
+    this.#hostId = String((await this.#run(['host', 'id'])).hostId);
+  }
+
+  /** Stops the agent. Idempotent. */
+  async stop(): Promise<void> {
+    const daemon = this.#daemon;
+    this.#daemon = null;
+    await daemon?.stop();
+  }
+
+  /** Makes the owner's key; once per run. */
+  async initOwner(): Promise<void> {
+    await this.#run(['owner', 'init']);
+  }
+
+  async import(image: string): Promise<DiskInfo & { importedBytes: number }> {
+    return (await this.#run(['disk', 'import', image, '--name', DISK])) as never;
+  }
+
+  /** Grants `guest` the disk and has it join. */
+  async invite(guest: DemoHost, role: 'reader' | 'writer'): Promise<void> {
+    const granted = await this.#run(['disk', 'grant', DISK, '--host', guest.hostId, '--role', role]);
+    await guest.#run(['disk', 'join', String(granted.invitation)]);
+  }
+
+  async take(): Promise<void> {
+    await this.#run(['disk', 'take', DISK]);
+  }
+
+  async attach(options: { readOnly: boolean } = { readOnly: false }): Promise<AttachmentInfo> {
+    return (await this.#run(['disk', 'attach', DISK, ...(options.readOnly ? ['--read-only'] : [])])) as never;
+  }
+
+  async detach(): Promise<void> {
+    await this.#run(['disk', 'detach', DISK]);
+  }
+
+  async seal(): Promise<{ sequence: number; epoch: number; changedPieces: number }> {
+    return (await this.#run(['disk', 'seal', DISK])) as never;
+  }
+
+  async pull(onProgress: (progress: Progress) => void): Promise<void> {
+    await this.#run(['disk', 'pull', DISK], (line) => {
+      if (line.event === 'progress') onProgress(line as unknown as Progress);
+    });
+  }
+
+  async export(file: string): Promise<void> {
+    await this.#run(['disk', 'export', DISK, file]);
+  }
+
+  async waitFor(what: 'complete' | 'safe', timeoutSeconds: number): Promise<DiskInfo> {
+    return (await this.#run(['disk', 'wait', DISK, `--${what}`, '--timeout', String(timeoutSeconds)])) as never;
+  }
+
+  /** Figures of the disk, without a process in between. */
+  async status(): Promise<DiskStatus> {
+    const { disks } = await callAgent(this.stateDir, 'status', {}, { signal: this.#options.signal });
+    return disks.find((disk) => disk.name === DISK) as DiskStatus;
+  }
+
+  get #runOptions(): Parameters<typeof runCommand>[1] {
+    const { env, signal } = this.#options;
+    return { env: { ...env, DISKSWARM_STATE: this.stateDir }, prefix: [], signal };
+  }
+
+  #run(args: readonly string[], onLine?: (line: Record<string, unknown>) => void): Promise<Record<string, unknown>> {
+    return runCommand(args, this.#runOptions, onLine);
+  }
+}
