@@ -17,6 +17,7 @@ export const ERROR_CODES = {
     'Bytes do not match the id they are stored or sent under. `store verify` finds every such chunk; it is fetched again from a peer.',
   CHUNK_NOT_FOUND: 'No host that is reachable holds this chunk. Start a host that held the disk before.',
   CLIENT_CONNECTED: 'A writable client is connected to the disk. Shut the VM down (or detach), then try again.',
+  DEMO_FAILED: 'A check of the demonstration did not hold; the message names it.',
   DISK_ATTACHED: 'The disk is attached. Detach it first.',
   DISK_FULL: 'The state folder has no room for new data; what was written before is safe. Free space, then go on.',
   DISK_NOT_FOUND: 'This host knows no disk of that name. `disk ls` lists the ones it does.',
