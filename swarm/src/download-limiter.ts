@@ -32,6 +32,11 @@ export class DownloadLimiter {
     this.#arm();
   }
 
+  /** True while a lane is held back: its silence is ours. */
+  holds(lane: PausableLane): boolean {
+    return this.#paused.has(lane);
+  }
+
   /** Forgets a lane that ended. */
   forget(lane: PausableLane): void {
     this.#paused.delete(lane);

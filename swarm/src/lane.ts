@@ -113,10 +113,12 @@ export class Lane {
   /** Asks whether the other end lives, or gives it up. Called every PING_INTERVAL_MS. */
   tick(): void {
     const nowUs = this.#clock.nowUs();
+    const held = this.#downloads.holds(this.connection);
+    if (held) this.#heardUs = nowUs;
     const silentMs = (nowUs - this.#heardUs) / 1000;
     if (silentMs >= LANE_DEAD_MS) {
       this.fail(new DiskswarmError('PEER_UNREACHABLE', 'the peer fell silent', { data: { lane: this.kind } }));
-    } else if (silentMs >= PING_INTERVAL_MS / 2 || this.kind === 'control') {
+    } else if (held || silentMs >= PING_INTERVAL_MS / 2 || this.kind === 'control') {
       this.ping();
     }
   }

@@ -44,7 +44,10 @@ export interface OfferedGeneration {
   readonly epochs: readonly Uint8Array[];
 }
 
-/** What happens on a channel. Calls are synchronous with the arrival of bytes; none comes after `onClose`. */
+/**
+ * What happens on a channel. Calls are synchronous with the arrival of bytes; none comes after `onClose`.
+ * A DiskswarmError that a handler throws ends the session, as misbehaviour when its code is one that only a peer can cause.
+ */
 export interface ChannelHandlers {
   /**
    * The peer's roster: comes first, and again when it changes. Nothing else is delivered until the promise settles, so that

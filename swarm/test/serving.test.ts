@@ -79,6 +79,14 @@ test('the download limit holds back background and not faults', async (t) => {
   t.true(await pair.world.clock.until(() => pair.atOffice.pieces.length === 101, 500));
 });
 
+test('a lane that is held back by a very low limit is not taken for dead', async (t) => {
+  const pair = await connectedPair({ pieces: 1000, office: { downloadBytesPerSecond: 500 } });
+  askBulk(pair, 0, 4);
+  await pair.world.clock.advance(400_000);
+  t.is(pair.atOffice.closed.length, 0);
+  t.true(pair.atOffice.pieces.length >= 1);
+});
+
 test('two peers that ask for much each get their part, and a fault of one goes before the background of both', async (t) => {
   const world = new World();
   const home = await world.host('home', { uploadBytesPerSecond: 20 * CHUNK });

@@ -224,3 +224,35 @@ test('a host that never reads is dropped before it fills the memory', async (t) 
   t.deepEqual(home.swarm.bans(), []);
   t.is(atOffice.traces.length, 0);
 });
+
+test('property: garbage inside a proven channel ends the session or changes nothing; the host goes on', async (t) => {
+  let ended = 0;
+  for (let seed = 1; seed <= 25; seed++) {
+    const { world, home, office, atHome, atOffice } = await connectedPair({ seed });
+    const { random } = world;
+    const [control, , bulk] = world.network.connections;
+    for (let count = 0; count < 5; count++) {
+      const body = random.bytes(1 + random.below(60));
+      // Mostly a plausible head, so that every layer gets its share: length, kind, index, begin, length.
+      const kinds = [0, 1, 2, 3, 4, 5, 6, 7, 8, 13, 14, 16, 17, 20];
+      const kind = kinds[random.below(kinds.length)]!;
+      const message =
+        random.below(4) === 0 ? body : Buffer.concat([Uint8Array.of(0, 0, 0, body.length + 1, kind), body]);
+      const channel = random.below(3);
+      const head = Uint8Array.of(0, channel, (message.length - 1) >> 8, (message.length - 1) & 255);
+      (random.below(2) === 0 ? control : bulk)!.write([head, message]);
+      await world.clock.advance(5);
+    }
+    await world.clock.advance(1000);
+    if (atHome.closed.length > 0) {
+      ended += 1;
+      t.deepEqual([...new Set(home.misbehaviour.map(({ code }) => code))].length, 1);
+      home.swarm.unban(office.id);
+    }
+    t.true(
+      await world.clock.until(() => atHome.ready.length === 1 && atOffice.ready.length === 1, 120_000),
+      `seed ${seed}`,
+    );
+  }
+  t.true(ended >= 12, `${ended} of 25`);
+});

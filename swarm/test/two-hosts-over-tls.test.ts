@@ -66,18 +66,18 @@ test('three hosts on loopback: rosters spread, chunks arrive whole on both lanes
   serveAll(atHome);
   disk.grant(hotel.id);
   const atHotel = hotel.join(disk);
-  for (const host of [office, hotel]) host.swarm.addPeerAddress(disk.genesis.disk, addressOfHome!, 'peer');
-  // Home does not know hotel yet: office brings nothing newer, the owner's new roster has to come by hand.
+  office.swarm.addPeerAddress(disk.genesis.disk, addressOfHome!, 'peer');
   await until(() => atHome.ready.length === 1);
   atHome.take(disk.roster);
+  hotel.swarm.addPeerAddress(disk.genesis.disk, addressOfHome!, 'peer');
   await until(() => atHome.ready.length === 2 && atOffice.roster.sequence === disk.roster.sequence);
-  for (const channel of atHome.ready) channel.openGeneration(offered(400));
+  for (const channel of atHome.ready) channel.openGeneration(offered(120));
   await until(() => atOffice.generations.length === 1 && atHotel.generations.length === 1);
-  const [first, second] = await Promise.all([pull(atOffice, 400), pull(atHotel, 400)]);
-  const expected = Array.from({ length: 400 }, (_, index) => blake3(chunkOf(index, 65_536)));
+  const [first, second] = await Promise.all([pull(atOffice, 120), pull(atHotel, 120)]);
+  const expected = Array.from({ length: 120 }, (_, index) => blake3(chunkOf(index, 65_536)));
   t.deepEqual(first, expected);
   t.deepEqual(second, expected);
-  t.is(atHome.ready[0]!.sent.totalBytes, 400 * 65_536);
+  t.is(atHome.ready[0]!.sent.totalBytes, 120 * 65_536);
   t.is(hotel.swarm.peers()[0]!.address, addressOfHome!);
 });
 

@@ -27,7 +27,7 @@ export interface SocketKind {
 /** Handshakes of accepted connections under way at once. */
 export const MAX_HANDSHAKES = 64;
 /** How long one may take, milliseconds. */
-export const HANDSHAKE_TIMEOUT_MS = 10_000;
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 /** Idle time after which the kernel asks whether the other end lives, milliseconds. */
 const KEEP_ALIVE_MS = 30_000;
 

@@ -47,9 +47,9 @@ export function serveAll(membership: TestMembership): void {
 
 /** Home serves generation one, office has dialled it and knows of it. */
 export async function connectedPair(
-  options: { pieces?: number; home?: HostLimits; office?: HostLimits } = {},
+  options: { seed?: number; pieces?: number; home?: HostLimits; office?: HostLimits } = {},
 ): Promise<Pair> {
-  const world = new World();
+  const world = new World(options.seed);
   const home = await world.host('home', options.home);
   const office = await world.host('office', options.office);
   const disk = new TestDisk(home.id, world.random);
