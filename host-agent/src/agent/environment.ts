@@ -10,6 +10,8 @@ import type { MetaTable } from './meta-table.ts';
 export interface Log {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
+  /** A defect of ours. */
+  error(fields: object, message: string): void;
 }
 
 export interface Environment {

@@ -3,11 +3,11 @@
  *
  * Holds the state folder's lock from before anything is read until everything is closed.
  */
-import { mkdtemp, readFile } from 'node:fs/promises';
+import { lstat, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { type Address, formatAddress, parseAddress } from '@diskswarm/core';
-import { FolderStorage, systemClock, systemRandom } from '@diskswarm/core/system';
+import { FolderStorage, readBootId, systemClock, systemRandom } from '@diskswarm/core/system';
 import { createTlsTransport, httpTracker } from '@diskswarm/swarm/transport';
 import { workerOpener } from '../attachment/worker-attachment.ts';
 import { serveControl } from '../control/server.ts';
@@ -48,9 +48,9 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
       transport: createTlsTransport(),
       trackerClient: httpTracker,
       keys: await loadHostKeys(storage, systemRandom),
-      opener: workerOpener(state.dir, (message) => options.log.warn({}, message)),
+      opener: workerOpener(state.dir, (message) => options.log.error({}, message)),
       log: options.log,
-      bootId: (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim(),
+      bootId: readBootId(),
       socketFor: (name) => nbdSocketPath(state.dir, name),
       listen: options.listen,
       addressesOf,
@@ -61,7 +61,11 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
     });
     try {
       const listen = await agent.start();
-      const control = await serveControl({ path: path.join(state.dir, CONTROL_SOCKET), handlers: controlHandlers(agent, path.join(state.dir, SCRATCH_FOLDER)) });
+      const control = await serveControl({
+        path: path.join(state.dir, CONTROL_SOCKET),
+        handlers: controlHandlers(agent, path.join(state.dir, SCRATCH_FOLDER)),
+        onDefect: (error, method) => options.log.error({ method, err: error }, `a defect in ${method}`),
+      });
       return {
         listen,
         stop: async () => {
@@ -80,11 +84,25 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
   }
 }
 
-/** In the state folder, or, where that path is too long for a socket, in a private folder under the system's temporary one. */
+/**
+ * In the state folder, or, where that path is too long for a socket, in a private folder under the system's temporary one. A pointer file keeps that
+ * folder's name, so that a socket has the same path after a restart.
+ */
 async function nbdSocketPath(stateDir: string, name: string): Promise<string> {
   const place = path.join(stateDir, SOCKETS_FOLDER, `${name}.sock`);
   if (Buffer.byteLength(place) <= MAX_SOCKET_PATH_BYTES) return place;
-  return path.join(await mkdtemp(path.join(os.tmpdir(), 'diskswarm-')), 'nbd.sock');
+  const pointer = path.join(stateDir, SOCKETS_FOLDER, 'elsewhere');
+  const known = await readFile(pointer, 'utf8').catch(() => '');
+  if (known !== '' && (await isPrivateFolder(known))) return path.join(known, `${name}.sock`);
+  const folder = await mkdtemp(path.join(Buffer.byteLength(os.tmpdir()) > 24 ? '/tmp' : os.tmpdir(), 'diskswarm-'));
+  await writeFile(pointer, folder, { mode: 0o600 });
+  return path.join(folder, `${name}.sock`);
+}
+
+/** A folder of this user that nobody else can enter. */
+async function isPrivateFolder(folder: string): Promise<boolean> {
+  const stat = await lstat(folder).catch(() => null);
+  return stat !== null && stat.isDirectory() && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
 }
 
 /** A wildcard address stands for every address of this machine. */
