@@ -50,7 +50,7 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
       keys: await loadHostKeys(storage, systemRandom),
       opener: workerOpener(state.dir, (message) => options.log.error({}, message)),
       log: options.log,
-      bootId: readBootId(),
+      bootId: await readBootId(),
       socketFor: (name) => nbdSocketPath(state.dir, name),
       listen: options.listen,
       addressesOf,
