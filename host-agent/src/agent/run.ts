@@ -6,7 +6,7 @@
 import { lstat, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { type Address, formatAddress, parseAddress } from '@diskswarm/core';
+import { type Address, formatAddress, parseAddress, type Transport } from '@diskswarm/core';
 import { FolderStorage, readBootId, systemClock, systemRandom } from '@diskswarm/core/system';
 import { createTlsTransport, httpTracker } from '@diskswarm/swarm/transport';
 import { workerOpener } from '../attachment/worker-attachment.ts';
@@ -27,6 +27,8 @@ export interface RunOptions {
   /** Bytes per second; null for no limit. */
   readonly uploadLimit: number | null;
   readonly downloadLimit: number | null;
+  /** How hosts reach each other; benchmarks put another one in. @default TLS on TCP */
+  readonly transport?: Transport;
   readonly log: Log;
 }
 
@@ -45,7 +47,7 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
       storage,
       clock: systemClock,
       random: systemRandom,
-      transport: createTlsTransport(),
+      transport: options.transport ?? createTlsTransport(),
       trackerClient: httpTracker,
       keys: await loadHostKeys(storage, systemRandom),
       opener: workerOpener(state.dir, (message) => options.log.error({}, message)),
