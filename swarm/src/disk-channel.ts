@@ -9,7 +9,6 @@ import type { RangeSet } from '@diskswarm/bitfield';
 import {
   type Address,
   type ChunkId,
-  type Clock,
   type DiskId,
   DiskswarmError,
   fromHex,
@@ -31,35 +30,13 @@ import {
   type LaneClass,
   PieceSpaces,
 } from '@diskswarm/wire';
-import type { Lane } from './lane.ts';
+import type { ChannelLink } from './channel-link.ts';
 import { MAX_PEER_REQUESTS } from './limits.ts';
 import { PathRequests } from './path-requests.ts';
 import { PeerServing } from './peer-serving.ts';
 import type { ChannelClose, ChannelHandlers, DiskMembership, OfferedGeneration, RequestToken } from './ports.ts';
 import { RateMeter } from './rate-meter.ts';
 import { RosterGate } from './roster-gate.ts';
-import type { UploadQueue } from './upload-queue.ts';
-
-/** What a session lends its channels. */
-export interface ChannelLink {
-  /** The peer. */
-  readonly host: HostId;
-  /** Where it listens when that is known, else where the connection comes from. */
-  readonly address: Address;
-  /** This host. */
-  readonly self: HostId;
-  /** True at the side that dialled the session. */
-  readonly initiator: boolean;
-  readonly clock: Clock;
-  readonly uploads: UploadQueue;
-  /** Arrays for arriving chunks of this size. */
-  buffers(chunkSizeBytes: number): ChunkBuffers;
-  lane(kind: LaneClass): Lane | undefined;
-  /** Ends the session; misbehaviour by its code. */
-  fail(error: DiskswarmError): void;
-  /** Closes the channel and opens it anew. */
-  renew(channel: DiskChannel): void;
-}
 
 interface LaneHalf {
   readonly wire: BittorrentChannel;

@@ -20,4 +20,5 @@ export { FetchEngine, type FetchEngineOptions } from './fetch/fetch-engine.ts';
 export type { FetchChannel, FetchDisk, FetchHolder, FetchStatistics, FetchTimes } from './fetch/ports.ts';
 export type { AddressSource } from './peer-book.ts';
 export * from './ports.ts';
-export { type PeerInfo, Swarm, type SwarmOptions } from './swarm.ts';
+export { Swarm } from './swarm.ts';
+export type { PeerInfo, SwarmOptions } from './swarm-options.ts';

@@ -8,7 +8,8 @@
 import { type Address, type Clock, type DiskId, DiskswarmError, type HostId, type Timer } from '@diskswarm/core';
 import { checkLaneProof, laneProof, type SwarmSecret } from '@diskswarm/identity';
 import { type ChunkBuffers, LANE_CLASSES, type LaneClass, type LaneControl } from '@diskswarm/wire';
-import { type ChannelLink, DiskChannel } from './disk-channel.ts';
+import type { ChannelLink } from './channel-link.ts';
+import { DiskChannel } from './disk-channel.ts';
 import type { DownloadLimiter } from './download-limiter.ts';
 import { Lane } from './lane.ts';
 import type { ProvenLane } from './lane-handshake.ts';

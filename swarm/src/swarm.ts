@@ -18,19 +18,16 @@ import {
   hasCode,
   type Listener,
   parseAddress,
-  type Random,
   type Timer,
-  type Transport,
   toHex,
 } from '@diskswarm/core';
-import type { HostKeys, SwarmSecret } from '@diskswarm/identity';
-import { ChunkBuffers, type LaneClass, type LaneHello, NONCE_BYTES } from '@diskswarm/wire';
+import { ChunkBuffers, type LaneHello, NONCE_BYTES } from '@diskswarm/wire';
 import { type Ban, Bans } from './bans.ts';
 import type { DiskChannel } from './disk-channel.ts';
 import { DownloadLimiter } from './download-limiter.ts';
-import { type ProofCandidate, type ProvenLane, proveAsInitiator, proveAsResponder } from './lane-handshake.ts';
+import { LaneDialer } from './lane-dialer.ts';
+import { type ProofCandidate, type ProvenLane, proveAsResponder } from './lane-handshake.ts';
 import {
-  DIAL_TIMEOUT_MS,
   MAX_DIALS,
   MAX_SESSIONS,
   MAX_SPARE_BYTES,
@@ -41,32 +38,9 @@ import {
 import { type AddressSource, type DueDial, PeerBook } from './peer-book.ts';
 import type { DiskMembership } from './ports.ts';
 import { Session, type SessionHost } from './session.ts';
+import type { PeerInfo, SwarmOptions } from './swarm-options.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { UploadQueue } from './upload-queue.ts';
-
-export interface SwarmOptions {
-  readonly transport: Transport;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly keys: HostKeys;
-  /** Chunk bytes per second to all peers together; null for no limit. @default null */
-  readonly uploadBytesPerSecond?: number | null;
-  /** The same from all peers. @default null */
-  readonly downloadBytesPerSecond?: number | null;
-  /** Told why hosts are sent away; for a log. */
-  readonly onMisbehaviour?: (host: HostId, error: DiskswarmError) => void;
-}
-
-/** A connected host as it is shown. */
-export interface PeerInfo {
-  readonly host: HostId;
-  readonly address: Address;
-  /** True when this host dialled. */
-  readonly initiator: boolean;
-  readonly lanes: readonly LaneClass[];
-  readonly rttUs: number | null;
-  readonly channels: readonly DiskChannel[];
-}
 
 /** Codes that only a peer that breaks rules can cause. */
 const MISBEHAVIOUR = [
@@ -87,7 +61,7 @@ export class Swarm {
   readonly #sessions = new Map<HostId, Session>();
   /** Accepted connections whose host is not known yet, oldest first. */
   readonly #unproven = new Set<Connection>();
-  readonly #dials = new Map<Address, AbortController>();
+  readonly #dialer: LaneDialer;
   readonly #buffers = new Map<number, ChunkBuffers>();
   readonly #bans: Bans;
   readonly #book: PeerBook;
@@ -107,6 +81,7 @@ export class Swarm {
     this.#instance = random.bytes(NONCE_BYTES);
     this.#bans = new Bans(clock);
     this.#book = new PeerBook(random);
+    this.#dialer = new LaneDialer(options.transport);
     this.#uploadLimit = new TokenBucket(clock, options.uploadBytesPerSecond ?? null);
     this.#downloadLimit = new TokenBucket(clock, options.downloadBytesPerSecond ?? null);
     this.#uploads = new UploadQueue(clock, this.#uploadLimit);
@@ -130,7 +105,7 @@ export class Swarm {
     this.#timer = null;
     const listener = this.#listener;
     this.#listener = null;
-    for (const dial of this.#dials.values()) dial.abort();
+    this.#dialer.stop();
     for (const connection of this.#unproven) connection.destroy();
     for (const session of [...this.#sessions.values()]) session.close();
     this.#uploads.stop();
@@ -322,7 +297,7 @@ export class Swarm {
     this.#timer?.cancel();
     this.#timer = null;
     const connected = (host: HostId): boolean => this.#sessions.has(host) || this.#bans.has(host);
-    const room = Math.min(MAX_DIALS - this.#dials.size, MAX_SESSIONS - this.#sessions.size);
+    const room = Math.min(MAX_DIALS - this.#dialer.count, MAX_SESSIONS - this.#sessions.size);
     const nowUs = this.#clock.nowUs();
     if (room > 0) for (const due of this.#book.takeDue(nowUs, room, connected)) void this.#dialControl(due);
     const next = this.#book.nextDueUs(connected);
@@ -372,53 +347,28 @@ export class Swarm {
   }
 
   /** Dials and proves; null once a lane began, else why not. */
-  async #dial(
+  #dial(
     address: Address,
-    candidate: { disk: DiskId; secret: SwarmSecret },
+    candidate: ProofCandidate,
     lane: NonNullable<LaneHello['lane']>,
     onProven: (proven: ProvenLane) => ConnectionHandlers,
   ): Promise<DiskswarmError | null> {
-    const abort = new AbortController();
-    const key = lane.kind === 'control' ? address : `${address} ${toHex(lane.session)}`;
-    this.#dials.set(key, abort);
-    try {
-      const connection = await this.#options.transport.dial(address, {
-        timeoutMs: DIAL_TIMEOUT_MS,
-        signal: abort.signal,
-      });
-      if (abort.signal.aborted) {
-        connection.destroy();
-        return new DiskswarmError('ABORTED', 'the dial was given up');
-      }
-      abort.signal.addEventListener('abort', () => connection.destroy(), { once: true });
-      return await new Promise((resolve) => {
-        proveAsInitiator(connection, {
-          clock: this.#clock,
-          keys: this.#options.keys,
-          hello: this.#hello(lane),
-          candidate,
-          admits: (disk, host) => {
-            if (host === this.#self) this.#book.isSelf(address);
-            return this.#admits(disk, host);
-          },
-          wants: (host) => {
-            const wanted = lane.kind === 'bulk' || !this.#sessions.has(host);
-            if (!wanted) this.#book.reached(address, host, this.#clock.nowUs());
-            return wanted && this.#running;
-          },
-          onFailed: resolve,
-          onProven: (proven) => {
-            resolve(null);
-            return onProven(proven);
-          },
-        });
-      });
-    } catch (error) {
-      if (error instanceof DiskswarmError) return error;
-      throw error;
-    } finally {
-      this.#dials.delete(key);
-    }
+    return this.#dialer.dial(address, {
+      clock: this.#clock,
+      keys: this.#options.keys,
+      hello: { ...this.#hello(lane), lane },
+      candidate,
+      admits: (disk, host) => {
+        if (host === this.#self) this.#book.isSelf(address);
+        return this.#admits(disk, host);
+      },
+      wants: (host) => {
+        const wanted = lane.kind === 'bulk' || !this.#sessions.has(host);
+        if (!wanted) this.#book.reached(address, host, this.#clock.nowUs());
+        return wanted && this.#running;
+      },
+      onProven,
+    });
   }
 
   #closed(session: Session, error: DiskswarmError | undefined): void {
