@@ -15,18 +15,13 @@ export class FileBacking implements Backing {
   /** What was called, for tests that ask. */
   readonly calls = { commit: 0, flush: 0, prefetch: [] as [number, number][] };
   readonly #fd: number;
-  readonly #data: Uint8Array;
+  /** Which blocks hold data; found out when block status is first asked for. */
+  #data: Uint8Array | null = null;
 
   constructor(path: string, options: { readOnly?: boolean } = {}) {
     this.readOnly = options.readOnly ?? false;
     this.#fd = fs.openSync(path, this.readOnly ? 'r' : 'r+');
     this.sizeBytes = fs.fstatSync(this.#fd).size;
-    this.#data = new Uint8Array(Math.ceil(this.sizeBytes / GRAIN_BYTES));
-    const block = new Uint8Array(GRAIN_BYTES);
-    for (let index = 0; index < this.#data.length; index += 1) {
-      const count = fs.readSync(this.#fd, block, 0, GRAIN_BYTES, index * GRAIN_BYTES);
-      this.#data[index] = Buffer.compare(block.subarray(0, count), ZEROS.subarray(0, count)) === 0 ? 0 : 1;
-    }
   }
 
   close(): void {
@@ -46,8 +41,7 @@ export class FileBacking implements Backing {
   write(offsetBytes: number, data: Uint8Array): void {
     let done = 0;
     while (done < data.length) done += fs.writeSync(this.#fd, data, done, data.length - done, offsetBytes + done);
-    const last = Math.floor((offsetBytes + data.length - 1) / GRAIN_BYTES);
-    for (let index = Math.floor(offsetBytes / GRAIN_BYTES); index <= last; index += 1) this.#data[index] = 1;
+    this.#mark(offsetBytes, data.length, 1);
   }
 
   trim(offsetBytes: number, lengthBytes: number): void {
@@ -65,7 +59,7 @@ export class FileBacking implements Backing {
       const stop = Math.min(end, (index + 1) * GRAIN_BYTES, this.sizeBytes);
       const whole = stop - from === Math.min(GRAIN_BYTES, this.sizeBytes - index * GRAIN_BYTES);
       this.write(from, ZEROS.subarray(0, stop - from));
-      if (whole && hole) this.#data[index] = 0;
+      if (whole && hole) this.#mark(from, stop - from, 0);
       from = stop;
     }
   }
@@ -92,12 +86,13 @@ export class FileBacking implements Backing {
     maxExtents: number,
   ): Promise<StatusExtent[]> {
     if (context === 'diskswarm:presence') return [{ lengthBytes, flags: 0 }];
+    const data = this.#scan();
     const extents: { lengthBytes: number; flags: number }[] = [];
     const end = offsetBytes + lengthBytes;
     for (let from = offsetBytes; from < end; ) {
       const index = Math.floor(from / GRAIN_BYTES);
       const stop = Math.min(end, (index + 1) * GRAIN_BYTES);
-      const flags = this.#data[index] === 0 ? 3 : 0;
+      const flags = data[index] === 0 ? 3 : 0;
       const last = extents.at(-1);
       if (last?.flags === flags) last.lengthBytes += stop - from;
       else if (extents.length === maxExtents) return extents;
@@ -105,5 +100,23 @@ export class FileBacking implements Backing {
       from = stop;
     }
     return extents;
+  }
+
+  #mark(offsetBytes: number, lengthBytes: number, state: 0 | 1): void {
+    if (this.#data === null) return;
+    const first = Math.floor(offsetBytes / GRAIN_BYTES);
+    this.#data.fill(state, first, Math.floor((offsetBytes + lengthBytes - 1) / GRAIN_BYTES) + 1);
+  }
+
+  #scan(): Uint8Array {
+    if (this.#data !== null) return this.#data;
+    const data = new Uint8Array(Math.ceil(this.sizeBytes / GRAIN_BYTES));
+    const block = new Uint8Array(GRAIN_BYTES);
+    for (let index = 0; index < data.length; index += 1) {
+      const count = fs.readSync(this.#fd, block, 0, GRAIN_BYTES, index * GRAIN_BYTES);
+      data[index] = Buffer.compare(block.subarray(0, count), ZEROS.subarray(0, count)) === 0 ? 0 : 1;
+    }
+    this.#data = data;
+    return data;
   }
 }
