@@ -127,3 +127,13 @@ test('a dial to a host that never answers ends at its time limit', async (t) => 
   t.true(hasCode(error, 'PEER_UNREACHABLE'));
   server.close();
 });
+
+test('a port that is in use, and an address of another machine, are refused with a code of their own', async (t) => {
+  const transport = createTlsTransport();
+  const listener = await transport.listen('127.0.0.1:0', () => undefined);
+  t.teardown(() => listener.close());
+  for (const address of [listener.address, '192.0.2.1:0']) {
+    const error = await t.throwsAsync(transport.listen(address, () => undefined));
+    t.true(hasCode(error, 'ADDRESS_UNAVAILABLE'), address);
+  }
+});

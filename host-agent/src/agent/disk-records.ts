@@ -26,6 +26,7 @@ import {
   verifyRoster,
 } from '@diskswarm/identity';
 import type { MetaChange, MetaTable } from './meta-table.ts';
+import { Turns } from './turns.ts';
 
 /** Secrets a host goes on listening under after they were replaced, so that members who were away hear of the new one. */
 const MAX_SECRETS = 4;
@@ -47,6 +48,8 @@ export class DiskRecords {
   readonly #meta: MetaTable;
   readonly #keys: HostKeys;
   readonly #generations = new Map<GenerationId, Generation>();
+  /** What is offered is judged against what is durable, so that one of two that come together cannot undo the other. */
+  readonly #turns = new Turns();
   #roster: Roster;
   #chain: EpochChain;
   /** Newest first; empty only when this host was revoked before it ever held one. */
@@ -142,8 +145,25 @@ export class DiskRecords {
   }
 
   /** Takes a roster that is newer than ours; durable when this resolves. */
-  async offerRoster(bytes: Uint8Array): Promise<'newer' | 'same' | 'stale'> {
-    const offered = verifyRoster(bytes, this.genesis);
+  offerRoster(bytes: Uint8Array): Promise<'newer' | 'same' | 'stale'> {
+    return this.#turns.run(async () => this.#takeRoster(verifyRoster(bytes, this.genesis)));
+  }
+
+  /** Takes a roster that the owner made of ours; ROSTER_STALE when ours became another one meanwhile. False when it is ours already. */
+  changeRoster(bytes: Uint8Array): Promise<boolean> {
+    return this.#turns.run(async () => {
+      const offered = verifyRoster(bytes, this.genesis);
+      const verdict = acceptRoster(this.#roster, offered);
+      if (verdict === 'stale' || (verdict === 'newer' && offered.sequence === this.#roster.sequence)) {
+        throw new DiskswarmError('ROSTER_STALE', `the roster of disk ${this.disk} changed while this change was made; nothing was changed, run the command again`, {
+          data: { disk: this.disk, offered: offered.sequence, present: this.#roster.sequence },
+        });
+      }
+      return (await this.#takeRoster(offered)) === 'newer';
+    });
+  }
+
+  async #takeRoster(offered: Roster): Promise<'newer' | 'same' | 'stale'> {
     const verdict = acceptRoster(this.#roster, offered);
     if (verdict !== 'newer') return verdict;
     const chain = verifyEpochChain(this.#chain.records, this.genesis, offered);
@@ -157,7 +177,11 @@ export class DiskRecords {
   }
 
   /** Takes epoch records that we lack and that verify together with ours; true when the chain changed. Durable when this resolves. */
-  async offerEpochs(offered: readonly Uint8Array[], more: MetaChange = {}): Promise<boolean> {
+  offerEpochs(offered: readonly Uint8Array[], more: MetaChange = {}): Promise<boolean> {
+    return this.#turns.run(() => this.#takeEpochs(offered, more));
+  }
+
+  async #takeEpochs(offered: readonly Uint8Array[], more: MetaChange): Promise<boolean> {
     const known = new Set(this.#chain.records.map((record) => record.id));
     const fresh = offered.map((bytes) => decodeEpochRecord(bytes, this.genesis)).filter((record) => !known.has(record.id));
     if (fresh.length === 0) {
@@ -172,7 +196,11 @@ export class DiskRecords {
   }
 
   /** Takes a generation whose signer was entitled; durable when this resolves. Known ones are taken again without harm. */
-  async offerGeneration(bytes: Uint8Array, more: MetaChange = {}): Promise<Generation> {
+  offerGeneration(bytes: Uint8Array, more: MetaChange = {}): Promise<Generation> {
+    return this.#turns.run(() => this.#takeGeneration(bytes, more));
+  }
+
+  async #takeGeneration(bytes: Uint8Array, more: MetaChange): Promise<Generation> {
     const generation = decodeGeneration(bytes);
     verifyGeneration(generation, this.#chain, this.#roster);
     const rival = [...this.#generations.values()].find((known) => known.id !== generation.id && compareGenerations(known, generation) === 0 && this.#trusted(known));

@@ -253,9 +253,9 @@ export class ManagedDisk {
     if (resolver !== null && resolver.view === before && this.content.head !== null) resolver.rebase(this.content.head);
   }
 
-  /** Takes an owner-signed roster. */
+  /** Takes an owner-signed change of the roster; ROSTER_STALE when another one came first. */
   async applyRoster(bytes: Uint8Array): Promise<void> {
-    if ((await this.records.offerRoster(bytes)) === 'newer') this.#rosterChanged();
+    if (await this.records.changeRoster(bytes)) this.#rosterChanged();
   }
 
   /** Takes an owner-signed epoch record (a forced take-over). */

@@ -56,7 +56,7 @@ export const ERROR_CODES = {
   READ_FAILED: 'The state folder cannot be read; the message has the cause.',
   REVOKED: 'This host was revoked from the disk. Ask the owner.',
   ROLE_FORBIDS: 'The role of this host in the roster does not allow this.',
-  ROSTER_STALE: 'A roster or generation older than the highest seen was offered and refused.',
+  ROSTER_STALE: 'The roster changed while this change of it was made, so nothing was changed. Run the command again.',
   SEAL_NEEDS_CHUNKS:
     'The seal needs the rest of partly written chunks and nobody reachable has them. Nothing is lost; seal again when a holder is back.',
   SIGNATURE_INVALID: 'A signed record was altered, or signed by somebody else than it says; it was not taken.',

@@ -130,7 +130,7 @@ function listening(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error) =>
       reject(
-        new DiskswarmError('INVALID_ARGUMENT', `cannot listen on ${formatAddress(host, port)}: ${error.message}`, {
+        new DiskswarmError('ADDRESS_UNAVAILABLE', `cannot listen on ${formatAddress(host, port)}: ${error.message}`, {
           data: { address: formatAddress(host, port) },
           cause: error,
         }),
