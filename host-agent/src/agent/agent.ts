@@ -1,7 +1,7 @@
 /**
  * The agent: everything of one host, composed over injected storage, clock, random, transport and exports (docs/adr/0004).
  *
- * Start order: metadata, store, disks with their exports (so that guests reconnect first), then the swarm. What a crash interrupted (an import, a removal)
+ * Start order: metadata, store, exports (so that guests reconnect first), what is here of each disk, the swarm. What a crash interrupted (an import, a removal)
  * is undone or finished at start. The control socket, the CLI and image files are left to run.ts and control-handlers.ts.
  */
 import { type Address, type Clock, type DiskId, DiskswarmError, parseHashId, type Random, type Storage, type Transport } from '@diskswarm/core';
@@ -116,14 +116,15 @@ export class Agent {
       onMisbehaviour: (host, error) => log.warn({ host, code: error.code }, `host ${host} broke the protocol and is kept away: ${error.message}`),
     });
     const fetch = new FetchEngine({ clock, random });
-    this.#env = { hostId: keys.hostId, keys, storage, meta, store, clock, random, swarm, fetch, opener, log, bootId, socketFor };
+    this.#env = { hostId: keys.hostId, keys, storage, meta, store, clock, random, swarm, fetch, opener, log, bootId, socketFor, announce: (disk) => this.#announcers.get(disk)?.announceNow() };
     await this.#finishInterrupted();
     for (const key of meta.keys('disk/').filter((candidate) => candidate.endsWith('/name'))) {
       const id = parseHashId<DiskId>(key.split('/')[1] ?? '', 'a disk id in the metadata');
-      const disk = new ManagedDisk(this.env, textOf(meta.get(key)), DiskRecords.load(meta, keys, id));
-      this.#disks.set(id, disk);
-      await disk.start();
+      this.#disks.set(id, new ManagedDisk(this.env, textOf(meta.get(key)), DiskRecords.load(meta, keys, id)));
     }
+    // Guests wait for their exports: these come before anything that takes longer on a large disk.
+    for (const disk of this.#disks.values()) await disk.reopen();
+    for (const disk of this.#disks.values()) await disk.start();
     this.#listen = await swarm.start({ listen: this.#options.listen });
     for (const disk of this.#disks.values()) this.#meetPeers(disk);
     return this.listen;
@@ -200,6 +201,7 @@ export class Agent {
 
   async #begin(disk: ManagedDisk): Promise<void> {
     this.#disks.set(disk.disk, disk);
+    await disk.reopen();
     await disk.start();
     this.#meetPeers(disk);
   }

@@ -46,7 +46,7 @@ export class AttachmentResolver implements AttachmentOwner {
 
   async peek(leaf: number): Promise<LeafView | null> {
     const view = this.#view;
-    return view.leafKnown(leaf) ? this.#leafView(view, leaf) : null;
+    return (await view.learnLeafFromStore(leaf)) ? this.#leafView(view, leaf) : null;
   }
 
   async resolve(piece: PieceIndex, priority: Priority, { signal }: { signal: AbortSignal }): Promise<LeafView> {

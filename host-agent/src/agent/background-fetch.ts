@@ -9,13 +9,15 @@ import type { GenerationView } from './generation-view.ts';
 import type { PieceChunks } from './piece-chunks.ts';
 
 /** Pieces asked for at once: enough for the scheduler to choose and to join neighbours. */
-const WINDOW = 1024;
+const WINDOW = 512;
 
 export class BackgroundFetch {
   readonly #chunks: PieceChunks;
   readonly #view: GenerationView;
   readonly #controller = new AbortController();
-  readonly #running = new Set<Promise<void>>();
+  #running = 0;
+  /** Wakes the one loop that waits for room, or for the end. */
+  #onRoom: (() => void) | null = null;
   #failure: unknown = null;
 
   constructor(chunks: PieceChunks, view: GenerationView) {
@@ -37,7 +39,7 @@ export class BackgroundFetch {
       const missing = await this.#view.missingIn(leaf);
       for (const { piece } of missing) await this.#begin(piece, PRIORITY.bulk);
     }
-    await Promise.all(this.#running);
+    while (this.#running > 0) await new Promise<void>((resolve) => (this.#onRoom = resolve));
     this.#check(signal);
   }
 
@@ -51,15 +53,18 @@ export class BackgroundFetch {
 
   async #begin(piece: PieceIndex, priority: Priority): Promise<void> {
     this.#check(this.#controller.signal);
-    const task: Promise<void> = this.#chunks.ensure(this.#view, piece, priority, { signal: this.#controller.signal }).then(
-      () => void this.#running.delete(task),
-      (error: unknown) => {
-        this.#running.delete(task);
+    if (this.#running >= WINDOW) await new Promise<void>((resolve) => (this.#onRoom = resolve));
+    this.#running++;
+    this.#chunks
+      .ensure(this.#view, piece, priority, { signal: this.#controller.signal })
+      .catch((error: unknown) => {
         if (!hasCode(error, 'ABORTED')) this.#failure ??= error;
-      },
-    );
-    this.#running.add(task);
-    if (this.#running.size >= WINDOW) await Promise.race(this.#running);
+      })
+      .finally(() => {
+        this.#running--;
+        this.#onRoom?.();
+        this.#onRoom = null;
+      });
   }
 
   #check(signal: AbortSignal): void {

@@ -62,7 +62,6 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
     'disk.applyRoster': async ({ name, rosterBundle }) => {
       const disk = agent.disk(name);
       await disk.applyRoster(fromHex(rosterBundle));
-      agent.announcer(disk.disk)?.announceNow();
       return { sequence: disk.records.roster.sequence };
     },
     'disk.join': async ({ invitation, name }, { signal }) => {

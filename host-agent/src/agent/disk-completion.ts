@@ -1,7 +1,8 @@
 /**
  * Brings all of the newest generation here, and says so: the background fetch of one disk, and the receipt at its end.
  *
- * A disk that is attached for writing is always fetched whole, so that nothing depends on other hosts in the end; others when somebody waits for it.
+ * A disk that is attached for writing is always fetched whole, so that nothing depends on other hosts in the end, and so is every disk of a keeper; others
+ * when somebody waits for it.
  * A newer generation takes the place of the one under way.
  */
 import { hasCode, type PieceIndex } from '@diskswarm/core';
@@ -27,8 +28,8 @@ export interface DiskCompletionOptions {
   /** The last trace, for disks of that many pieces. */
   readonly trace: (pieces: number) => PieceIndex[];
   readonly sendAll: (message: OwnershipMessage) => void;
-  /** Attached for writing. */
-  readonly isInUse: () => boolean;
+  /** All of the disk is wanted here whoever waits: it is attached for writing, or this host is a keeper. */
+  readonly isWanted: () => boolean;
 }
 
 export class DiskCompletion {
@@ -60,7 +61,7 @@ export class DiskCompletion {
 
   /** The newest generation or its use changed. */
   update(): void {
-    const wanted = this.#running !== null || this.#options.isInUse();
+    const wanted = this.#running !== null || this.#options.isWanted();
     if (this.#running !== null && this.#running.view !== this.#options.content.head) this.#cancel();
     if (wanted) this.#begin();
   }

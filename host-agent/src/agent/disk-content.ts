@@ -51,6 +51,11 @@ export class DiskContent {
     return this.#head;
   }
 
+  /** Takes a generation as the newest one without looking at what is here of it: enough to serve it. `adopt` goes on from there. */
+  begin(generation: Generation): void {
+    this.#head ??= this.#newView(generation);
+  }
+
   /** A view of any generation of the disk, with what is here of it. */
   async viewOf(generation: Generation): Promise<GenerationView> {
     if (this.#head?.subject.generation === generation.id) return this.#head;
@@ -61,13 +66,14 @@ export class DiskContent {
 
   /** Makes a generation the newest one, with what is here of it; its manifest follows in the background. */
   async adopt(generation: Generation): Promise<void> {
-    if (this.#head?.subject.generation === generation.id) return;
     const before = this.#head;
-    const view = this.#newView(generation);
+    const again = before?.subject.generation === generation.id;
+    if (again && before.allLeavesKnown) return;
+    const view = again ? before : this.#newView(generation);
     await view.learnFromStore({ signal: new AbortController().signal });
-    this.#replace(view);
-    if (view.allLeavesKnown) this.#listener.learned(view, await this.#changedBetween(before, view));
-    else if (before !== null || view.leaves * PAGE_BYTES <= EAGER_MANIFEST_BYTES) void this.wholeManifest(before).catch(() => {}); // Reported there.
+    if (!again) this.#replace(view);
+    if (view.allLeavesKnown) this.#listener.learned(view, again ? null : await this.#changedBetween(before, view));
+    else if (before !== null || view.leaves * PAGE_BYTES <= EAGER_MANIFEST_BYTES) void this.wholeManifest(again ? null : before).catch(() => {}); // Reported there.
   }
 
   /** Makes a generation that this host sealed the newest one. */

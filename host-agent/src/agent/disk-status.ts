@@ -64,6 +64,7 @@ async function diskStatus(disk: ManagedDisk): Promise<DiskStatus> {
     bytesBySource: statistics.bytesBySource(),
     faultBytes: statistics.faultBytes,
     backgroundBytes: statistics.backgroundBytes,
+    touchedPieces: disk.attachment.resolver?.trace.count ?? 0,
     peers: disk.peers.links().map((link) => peerStatus(disk, link)),
   };
 }

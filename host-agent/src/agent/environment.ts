@@ -1,5 +1,5 @@
 /** What every disk of a host shares: its parts and the world as it was injected. */
-import type { Clock, HostId, Random, Storage } from '@diskswarm/core';
+import type { Clock, DiskId, HostId, Random, Storage } from '@diskswarm/core';
 import type { HostKeys } from '@diskswarm/identity';
 import type { PackStore } from '@diskswarm/store';
 import type { FetchEngine, Swarm } from '@diskswarm/swarm';
@@ -28,6 +28,8 @@ export interface Environment {
   readonly log: Log;
   /** Names this run of the machine. */
   readonly bootId: string;
+  /** Looks for the hosts of a disk at once: its roster changed. */
+  announce(disk: DiskId): void;
   /** Absolute path of the NBD socket of a disk that names none itself. */
   socketFor(name: string): Promise<string>;
 }

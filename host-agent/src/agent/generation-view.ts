@@ -124,6 +124,14 @@ export class GenerationView {
     }
   }
 
+  /** Learns one leaf, if its pages are in the store; false when they are not. */
+  async learnLeafFromStore(leaf: number): Promise<boolean> {
+    if (this.#known.has(leaf)) return true;
+    if ((await this.reader.missingOnPath((leaf * PAGE_FANOUT) as PieceIndex)) !== null) return false;
+    this.learnLeaf(leaf, await this.reader.leaf(leaf));
+    return true;
+  }
+
   /** Learns every leaf whose pages are in the store; the others stay unknown. */
   async learnFromStore({ signal }: { signal: AbortSignal }): Promise<void> {
     await this.#learnSubtree(this.subject.root, levelsFor(this.piecesTotal) - 1, 0, signal);

@@ -149,7 +149,7 @@ export class ManagedDisk {
       changed: this.changed,
       trace: (pieces) => this.#trace.pieces(pieces),
       sendAll: (message) => this.peers.sendAll(message),
-      isInUse: () => this.attachment.writable,
+      isWanted: () => this.attachment.writable || records.member?.role === 'keeper',
     });
     this.attachment = new DiskAttachment({
       env,
@@ -167,15 +167,20 @@ export class ManagedDisk {
     return this.records.disk;
   }
 
-  /** Opens the export again, then whatever else was under way; peers come when the swarm knows the disk. */
-  async start(): Promise<void> {
-    await this.#adoptHead();
+  /** Opens the export that was open when the agent ended. */
+  async reopen(): Promise<void> {
+    this.#env.fetch.addDisk(this.peers, this.statistics);
+    if (this.records.head !== null) this.content.begin(this.records.head);
     try {
       await this.attachment.reattach();
     } catch (error) {
       this.#env.log.warn({ disk: this.disk }, `disk "${this.name}" could not be attached again: ${String(error)}`);
     }
-    this.#env.fetch.addDisk(this.peers, this.statistics);
+  }
+
+  /** Looks at what is here, shares it, and goes on with what was under way. */
+  async start(): Promise<void> {
+    await this.#adoptHead();
     this.#env.swarm.addDisk(this.peers);
     await this.ownership.start();
     this.completion.update();
@@ -320,6 +325,7 @@ export class ManagedDisk {
 
   #rosterChanged(): void {
     this.#env.swarm.rosterChanged(this.disk);
+    this.#env.announce(this.disk);
     this.changed.fire();
   }
 

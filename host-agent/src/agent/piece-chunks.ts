@@ -30,7 +30,8 @@ export class PieceChunks {
     const { disk } = view.subject;
     if (view.has(piece)) return false;
     const naming = this.#pages.idOf(view, piece, { signal });
-    if (view.leafKnown(Math.floor(piece / PAGE_FANOUT))) {
+    if (await view.learnLeafFromStore(Math.floor(piece / PAGE_FANOUT))) {
+      if (view.has(piece)) return false;
       const id = await naming;
       if (id === ZERO_ID) return false;
       if (this.#store.has(id, disk)) {
@@ -38,9 +39,11 @@ export class PieceChunks {
         return false;
       }
     }
-    const bytes = await this.#fetch(view, piece, naming, priority, signal);
-    if (bytes === null) return false;
-    const storeUs = await this.#intake.take(view, piece, await naming, bytes);
+    // A piece that proves to be zero comes as zeros at once.
+    const bytes = await this.#source.get(naming, { disk, root: view.subject.root, piece }, priority, { signal });
+    const id = await naming;
+    if (id === ZERO_ID) return false;
+    const storeUs = await this.#intake.take(view, piece, id, bytes);
     if (priority === PRIORITY.fault) this.#statistics.stored(storeUs);
     return true;
   }
@@ -58,21 +61,6 @@ export class PieceChunks {
         if (!hasCode(error, 'CHUNK_CORRUPT') && !hasCode(error, 'CHUNK_NOT_FOUND')) throw error;
         view.dropPiece(piece);
       }
-    }
-  }
-
-  /** Null when the piece turns out to be zero. */
-  async #fetch(view: GenerationView, piece: PieceIndex, naming: Promise<ChunkId>, priority: Priority, signal: AbortSignal): Promise<Uint8Array | null> {
-    const controller = new AbortController();
-    const abort = (): void => controller.abort();
-    signal.addEventListener('abort', abort, { once: true });
-    try {
-      const zero = naming.then((id) => (id === ZERO_ID ? null : new Promise<never>(() => {})));
-      const { disk, root } = view.subject;
-      return await Promise.race([zero, this.#source.get(naming, { disk, root, piece }, priority, { signal: controller.signal })]);
-    } finally {
-      signal.removeEventListener('abort', abort);
-      controller.abort();
     }
   }
 }
