@@ -22,6 +22,8 @@ export class LocalAttachment implements Attachment {
   readonly #body: AttachmentBody;
   /** Guests that are connected; the user of `view` keeps the count. */
   clients = 0;
+  /** Ends the connections of guests; resolves when nothing of theirs is in flight. The user of `view` sets it. */
+  disconnect: () => Promise<void> = async () => {};
 
   constructor(spec: AttachmentSpec, body: AttachmentBody) {
     this.spec = spec;
@@ -55,9 +57,11 @@ export class LocalAttachment implements Attachment {
 
   async fence(): Promise<void> {
     this.#body.fence();
+    await this.disconnect();
   }
 
-  close(): Promise<void> {
-    return this.#body.close();
+  async close(): Promise<void> {
+    await this.disconnect();
+    await this.#body.close();
   }
 }

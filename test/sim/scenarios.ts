@@ -1,0 +1,13 @@
+/** The scenarios under their names. */
+import type { RunLimits, Simulation } from '@diskswarm/sim';
+import type { ScenarioName } from './scenario-names.ts';
+import { guest } from './scenarios/guest.ts';
+import type { World } from './world.ts';
+
+/** A scenario: its world, and what happens there; `play` rejects where something is wrong. */
+export interface Scenario {
+  prepare(simulation: Simulation): { readonly world: World; play(): Promise<void> };
+  readonly limits?: RunLimits;
+}
+
+export const SCENARIOS = { guest, seal: guest, handover: guest, fetch: guest, faults: guest, replay: guest } satisfies Record<ScenarioName, Scenario>;
