@@ -2,12 +2,14 @@
  * How many bytes may be under way: a window that grows while answers come as fast as ever and shrinks when they queue.
  *
  * One per peer (its uplink, its disk) and one for the host (its own downlink). Like TCP Vegas and BBR, not like TCP:
- * - A round is half a window of answers, two at least; its shortest queueing time counts, so one hiccup does not.
- * - Start: doubles per round trip until an answer queued beyond the target.
+ * - A round is half a window of answers, two at least; its shortest queueing time counts. A queue must stand for 20 ms,
+ *   because until then it may as well be a busy process, here or there (CoDel's thought).
+ * - Start: doubles per round trip until a round queued beyond the target.
  * - Then 1/16 of a chunk per round; after eight quiet rounds the step doubles each round, so a fast path is found again.
- * - A round that queued beyond the target: back to what the path holds without a queue (under way × base / response),
- *   a chunk less than was under way, never below half. Answers to requests from before that say nothing any more.
- * - Target: a quarter of the shortest response, 4 to 25 ms. Floor 1 or 2 chunks, ceiling 8 MiB.
+ * - A round that queued beyond the target: back to what the path holds with half the target queued, a chunk less than was
+ *   under way, never below half. Answers to requests from before that say nothing any more.
+ * - Target: a quarter of the shortest response, 4 to 25 ms; on a LAN (answers within 5 ms) 20 ms, because there the queue
+ *   stands in the sender's socket, which faults do not share. Floor 1 or 2 chunks, ceiling 8 MiB.
  */
 import { PATIENCE, SCHEDULER_LIMITS } from './limits.ts';
 
@@ -28,6 +30,7 @@ const STEPS_PER_CHUNK = 16;
 
 /** The queue that background may build where an undisturbed answer takes `baseUs`. */
 export function queueTargetUs(baseUs: number): number {
+  if (baseUs < PATIENCE.lanUs) return PATIENCE.lanTargetUs;
   return Math.min(PATIENCE.targetMaxUs, Math.max(PATIENCE.targetMinUs, baseUs / 4));
 }
 
@@ -39,6 +42,7 @@ export class CreditWindow {
   #stepBytes = 0;
   #quietRounds = 0;
   #validFromUs = Number.NEGATIVE_INFINITY;
+  #roundSinceUs = Number.NEGATIVE_INFINITY;
   #roundBytes = 0;
   #roundAnswers = 0;
   #roundQueueUs = Number.POSITIVE_INFINITY;
@@ -68,10 +72,7 @@ export class CreditWindow {
     const targetUs = queueTargetUs(sample.baseUs);
     // Only a window that held something back can be too small.
     const limited = sample.outstandingBytes + sample.bytes > this.#windowBytes;
-    if (this.#starting) {
-      if (sample.queueUs > targetUs) this.#leaveStart();
-      else if (limited) this.#set(this.#windowBytes + sample.bytes);
-    }
+    if (this.#starting && limited && sample.queueUs <= targetUs) this.#set(this.#windowBytes + sample.bytes);
     this.#roundBytes += sample.bytes;
     this.#roundAnswers++;
     this.#roundQueueUs = Math.min(this.#roundQueueUs, sample.queueUs);
@@ -87,16 +88,17 @@ export class CreditWindow {
     this.#leaveStart();
     this.#set(0);
     this.#validFromUs = nowUs;
-    this.#beginRound();
+    this.#beginRound(nowUs);
   }
 
   #endRound(targetUs: number, baseUs: number, nowUs: number): void {
     const queueUs = this.#roundQueueUs;
     if (queueUs > targetUs) {
+      if (nowUs - this.#roundSinceUs < PATIENCE.standingUs) return;
       const chunk = this.#chunkBytes;
       // Faults go past the window: what built the queue is what was under way, not what was allowed.
       const underWay = Math.max(this.#windowBytes, this.#roundOutstandingBytes);
-      const held = (baseUs / (baseUs + queueUs)) * underWay;
+      const held = ((baseUs + targetUs / 2) / (baseUs + queueUs)) * underWay;
       const oneLess = (Math.floor(underWay / chunk) - 1) * chunk;
       const holds = Math.max(this.#windowBytes / 2, Math.min(Math.ceil(held / chunk) * chunk, oneLess));
       this.#leaveStart();
@@ -108,7 +110,7 @@ export class CreditWindow {
       const smallest = this.#chunkBytes / STEPS_PER_CHUNK;
       this.#stepBytes = this.#quietRounds > QUIET_ROUNDS ? Math.min(this.#stepBytes * 2, this.#windowBytes) : smallest;
     }
-    this.#beginRound();
+    this.#beginRound(nowUs);
   }
 
   #leaveStart(): void {
@@ -117,7 +119,8 @@ export class CreditWindow {
     this.#stepBytes = this.#chunkBytes / STEPS_PER_CHUNK;
   }
 
-  #beginRound(): void {
+  #beginRound(nowUs: number): void {
+    this.#roundSinceUs = nowUs;
     this.#roundBytes = 0;
     this.#roundAnswers = 0;
     this.#roundQueueUs = Number.POSITIVE_INFINITY;

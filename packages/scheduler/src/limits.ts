@@ -54,4 +54,9 @@ export const PATIENCE = {
   /** Bounds of the queue that background may build: a quarter of the shortest response, within these. */
   targetMinUs: 4_000,
   targetMaxUs: 25_000,
+  /** Answers within this come from a LAN; what may queue there. */
+  lanUs: 5_000,
+  lanTargetUs: 20_000,
+  /** A queue counts when it has stood for so long. */
+  standingUs: 20_000,
 } as const;

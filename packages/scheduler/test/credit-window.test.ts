@@ -16,8 +16,8 @@ function feed(window: CreditWindow, count: number, queueUs: number, from: { nowU
   }
 }
 
-test('the target is a quarter of the distance, from 4 to 25 ms', (t) => {
-  t.deepEqual([100, 40_000, 80_000, 400_000].map(queueTargetUs), [4_000, 10_000, 20_000, 25_000]);
+test('the target is a quarter of the distance, from 4 to 25 ms; on a LAN 20 ms', (t) => {
+  t.deepEqual([100, 6_000, 40_000, 80_000, 400_000].map(queueTargetUs), [20_000, 4_000, 10_000, 20_000, 25_000]);
 });
 
 test('it doubles per window while nothing queues, up to the ceiling', (t) => {
@@ -31,16 +31,30 @@ test('it doubles per window while nothing queues, up to the ceiling', (t) => {
   t.is(window.bytes, 8 * MIB);
 });
 
-test('one answer that queued ends the doubling; later growth is slow, then fast again when all stays quiet', (t) => {
+test('a standing queue ends the doubling; later growth is slow, then fast again when all stays quiet', (t) => {
   const window = new CreditWindow({ floorChunks: 1 });
   const time = { nowUs: 0 };
   feed(window, 30, 0, time);
+  t.true(window.bytes > 16 * CHUNK);
+  feed(window, 60, 40_000, time);
   const before = window.bytes;
-  feed(window, 1, 21_000, time);
-  feed(window, 64, 0, time);
+  feed(window, 30, 0, time);
   t.true(window.bytes > before && window.bytes <= before + CHUNK);
   feed(window, 2000, 0, time);
   t.is(window.bytes, 8 * MIB);
+});
+
+test('a queue that does not stand for 20 ms is taken for a busy process', (t) => {
+  const window = new CreditWindow({ floorChunks: 1 });
+  const time = { nowUs: 0 };
+  feed(window, 2, 0, time);
+  const before = window.bytes;
+  feed(window, 18, 60_000, time);
+  t.is(window.bytes, before);
+  feed(window, 1, 0, time);
+  t.true(window.bytes >= before);
+  feed(window, 40, 60_000, time);
+  t.true(window.bytes < before);
 });
 
 test('a queue beyond the target brings it to what the path holds without one, and only once per round trip', (t) => {

@@ -170,14 +170,14 @@ export class FetchEngine implements ChunkSource {
     { signal }: { signal: AbortSignal },
   ): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
-      const given = new DiskswarmError('ABORTED', 'the chunk was given up');
+      const given = (): DiskswarmError => new DiskswarmError('ABORTED', 'the chunk was given up');
       if (typeof id !== 'string') id.catch(() => undefined);
       if (signal.aborted) {
-        reject(given);
+        reject(given());
         return;
       }
       const fetch = this.#fetchOf(position);
-      const onAbort = (): void => this.#leave(fetch, waiter, given);
+      const onAbort = (): void => this.#leave(fetch, waiter, given());
       const done = (): void => signal.removeEventListener('abort', onAbort);
       const waiter: Waiter = {
         resolve: (bytes) => {
