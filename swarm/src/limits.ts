@@ -57,3 +57,5 @@ export const MAX_ANNOUNCE_INTERVAL_MS = 3_600_000;
 export const MAX_ANNOUNCED_PEERS = 200;
 /** Arrays kept for arriving chunks, for each chunk size. */
 export const MAX_SPARE_BYTES = 8 * MIB;
+/** Chunks fetched at once for all disks, waiting ones included. */
+export const MAX_FETCHES = 65_536;

@@ -29,7 +29,7 @@ export interface Request {
 export type Place = 'faults' | 'queued' | 'parked' | 'asked';
 
 /** A peer not to be asked for a chunk for a while. */
-export interface Exclusion {
+interface Exclusion {
   readonly untilUs: number;
   readonly backoffUs: number;
   readonly certainty: 'has' | 'unknown';

@@ -28,12 +28,10 @@ import {
   type SchedulerSnapshot,
   type Want,
 } from '@diskswarm/scheduler';
+import { MAX_FETCHES } from '../limits.ts';
 import type { RequestToken } from '../ports.ts';
 import { type Arrival, ChunkFetch, type Waiter } from './chunk-fetch.ts';
 import type { FetchChannel, FetchDisk, FetchHolder, FetchStatistics } from './ports.ts';
-
-/** Chunks fetched at once, waiting ones included; docs/LIMITS.md. */
-export const MAX_FETCHES = 65_536;
 
 export interface FetchEngineOptions {
   readonly clock: Clock;
