@@ -33,6 +33,7 @@ export async function openImage(location: string, format: ImageFormat, scratchFo
   const remove = (): Promise<void> => fs.promises.rm(scratch, { force: true });
   try {
     await fs.promises.mkdir(scratchFolder, { recursive: true, mode: 0o700 });
+    if (format === 'qcow2') await assertSound(location, options.signal);
     const input = format === 'qcow2' ? ['-f', 'qcow2', location] : ['-f', 'raw', location];
     await runTool('qemu-img', ['convert', '-O', 'raw', ...input, scratch], {
       signal: options.signal,
@@ -44,6 +45,21 @@ export async function openImage(location: string, format: ImageFormat, scratchFo
     throw error;
   }
 }
+
+/** What lies beyond the end of a file that was cut short, qemu-img converts to zeros without a word: only its check tells. */
+async function assertSound(location: string, signal: AbortSignal): Promise<void> {
+  await runTool('qemu-img', ['check', '--output=json', '-f', 'qcow2', location], {
+    signal,
+    goodCodes: [0, LEAKED_CLUSTERS],
+    onFailure: (failure) =>
+      failure.missing
+        ? toolError('qemu-img', failure)
+        : badImage(location, `it is cut short or damaged; qemu-img check says: ${failure.message.split('\n').at(-1) ?? ''}`),
+  });
+}
+
+/** Exit code of `qemu-img check` for an image that only wastes space. */
+const LEAKED_CLUSTERS = 3;
 
 let scratchNumber = 0;
 

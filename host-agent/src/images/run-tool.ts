@@ -15,8 +15,13 @@ export interface ToolFailure {
   readonly message: string;
 }
 
-/** Standard output of a program that ended with 0; otherwise `onFailure` decides what to throw. */
-export async function runTool(program: string, args: readonly string[], options: { signal: AbortSignal; onFailure(failure: ToolFailure): Error }): Promise<string> {
+/** Standard output of a program that ended with 0, or one of `goodCodes`; otherwise `onFailure` decides what to throw. */
+export async function runTool(
+  program: string,
+  args: readonly string[],
+  options: { signal: AbortSignal; goodCodes?: readonly number[]; onFailure(failure: ToolFailure): Error },
+): Promise<string> {
+  const { goodCodes = [0] } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], signal: options.signal });
     const output: Buffer[] = [];
@@ -35,7 +40,7 @@ export async function runTool(program: string, args: readonly string[], options:
       else reject(options.onFailure({ missing: error.code === 'ENOENT', message: error.message }));
     });
     child.on('close', (code) => {
-      if (code === 0) resolve(Buffer.concat(output).toString());
+      if (code !== null && goodCodes.includes(code)) resolve(Buffer.concat(output).toString());
       else reject(options.onFailure({ missing: false, message: message.trim() || `ended with ${code}` }));
     });
   });
