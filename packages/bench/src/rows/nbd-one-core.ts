@@ -31,10 +31,14 @@ export const nbdOneCore: Row = {
       medians[server].push(latencyUs.p50);
       return iops;
     };
-    const values = await interleave(rounds, {
-      diskswarm: () => measure('diskswarm'),
-      'nbdkit file': () => measure('nbdkit file'),
-    });
+    const values = await interleave(
+      rounds,
+      {
+        diskswarm: () => measure('diskswarm'),
+        'nbdkit file': () => measure('nbdkit file'),
+      },
+      { warmUp: !smoke },
+    );
     const iops = (subject: 'diskswarm' | 'nbdkit file'): Series => ({
       ...{ subject, measure: MEASURE, unit: 'IOPS', values: values[subject] },
     });
@@ -50,7 +54,9 @@ export const nbdOneCore: Row = {
         }),
       ],
       checks: ['every export copied out with nbdcopy before the measurement and compared with the image'],
-      notes: ['fio, the agent with all its threads, and nbdkit with all of its are held on one core by taskset.'],
+      notes: [
+        'A round to warm up is not counted. fio, the agent with all its threads, and nbdkit with all of its are held on one core by taskset.',
+      ],
     };
   },
 };
