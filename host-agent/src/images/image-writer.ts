@@ -20,12 +20,12 @@ export async function writeImage(file: string, format: 'raw' | 'qcow2', sizeByte
   const converted = `${partial}.qcow2`;
   try {
     await writeRaw(partial, sizeBytes, parts);
-    if (format === 'raw') {
-      await fs.promises.rename(partial, file);
-      return;
+    if (format === 'qcow2') {
+      await runTool('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', partial, converted], { signal: options.signal, onFailure: (failure) => toolError('qemu-img', failure) });
+      await sync(converted);
     }
-    await runTool('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', partial, converted], { signal: options.signal, onFailure: (failure) => toolError('qemu-img', failure) });
-    await fs.promises.rename(converted, file);
+    await fs.promises.rename(format === 'raw' ? partial : converted, file);
+    await sync(path.dirname(file));
   } catch (error) {
     if (error instanceof DiskswarmError) throw error;
     const full = (error as NodeJS.ErrnoException).code === 'ENOSPC';
@@ -33,6 +33,16 @@ export async function writeImage(file: string, format: 'raw' | 'qcow2', sizeByte
   } finally {
     await fs.promises.rm(partial, { force: true });
     await fs.promises.rm(converted, { force: true });
+  }
+}
+
+/** Makes a file that another program wrote, or the names in a folder, durable. */
+async function sync(place: string): Promise<void> {
+  const handle = await fs.promises.open(place, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 
