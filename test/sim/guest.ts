@@ -33,6 +33,7 @@ export class Guest {
   readonly #incarnation: number;
   readonly #random: SeededRandom;
   readonly #gone = new AbortController();
+  #requests = 0;
   readonly #inFlight = new Set<Promise<void>>();
 
   constructor(world: World, host: SimulatedHost, attachment: LocalAttachment) {
@@ -115,18 +116,21 @@ export class Guest {
   }
 
   async #read(offset: number, length: number): Promise<void> {
+    const done = this.#note(`reads ${length} at ${offset}`);
     const expected = this.#world.model.beginRead(offset, length);
     const into = new Uint8Array(length).fill(0xa5);
     await this.#settle(async () => {
       const { view } = this.#attachment;
       if (!view.readSync(offset, into)) await view.read(offset, into, { signal: this.#gone.signal });
-      if (!this.#dead) this.#world.check(() => expected.completed(into));
+      if (this.#dead) return;
+      done();
+      this.#world.check(() => expected.completed(into));
     });
   }
 
   #write(offset: number, data: Uint8Array): Promise<void> {
     const handed = data.slice();
-    return this.#change(this.#world.model.beginWrite(offset, data), () => {
+    return this.#change(`writes ${data.length} at ${offset}`, this.#world.model.beginWrite(offset, data), () => {
       const waits = this.#attachment.view.write(offset, handed);
       if (waits === undefined) handed.fill(0xdd); // Only ours again from here on.
       return waits;
@@ -135,7 +139,7 @@ export class Guest {
 
   #zeroes(offset: number, length: number): Promise<void> {
     const keepAllocated = this.#random.chance(0.5);
-    return this.#change(this.#world.model.beginZeroes(offset, length), () => this.#attachment.view.writeZeroes(offset, length, { keepAllocated }));
+    return this.#change(`zeroes ${length} at ${offset}`, this.#world.model.beginZeroes(offset, length), () => this.#attachment.view.writeZeroes(offset, length, { keepAllocated }));
   }
 
   /** Whole blocks are zeros afterwards; what lies beside them stays. */
@@ -144,11 +148,12 @@ export class Guest {
     const { sizeBytes } = this.#world.model;
     const end = offset + length === sizeBytes ? sizeBytes : Math.floor((offset + length) / BLOCK_BYTES) * BLOCK_BYTES;
     if (end <= first) return this.#flush();
-    return this.#change(this.#world.model.beginZeroes(first, end - first), () => this.#attachment.view.trim(offset, length));
+    return this.#change(`trims ${length} at ${offset}`, this.#world.model.beginZeroes(first, end - first), () => this.#attachment.view.trim(offset, length));
   }
 
-  async #change(model: ModelWrite, start: () => void | Promise<void>): Promise<void> {
+  async #change(what: string, model: ModelWrite, start: () => void | Promise<void>): Promise<void> {
     const durable = this.#random.chance(0.1);
+    const done = this.#note(durable ? `${what} with FUA` : what);
     await this.#settle(
       async () => {
         const { view, spec } = this.#attachment;
@@ -157,6 +162,7 @@ export class Guest {
         view.commit();
         if (durable) await view.flush();
         if (this.#dead) return;
+        done();
         this.#world.acknowledged(this.#host, spec.epoch);
         model.acknowledged({ durable });
       },
@@ -165,10 +171,13 @@ export class Guest {
   }
 
   async #flush(): Promise<void> {
+    const done = this.#note('flushes');
     const model = this.#world.model.beginFlush();
     await this.#settle(async () => {
       await this.#attachment.view.flush();
-      if (!this.#dead) model.completed();
+      if (this.#dead) return;
+      done();
+      model.completed();
     });
   }
 
@@ -185,6 +194,13 @@ export class Guest {
       // An export that refuses is asked again, but not at once.
       await this.pause(1);
     }
+  }
+
+  /** Puts a request, and later its answer, into the trace. */
+  #note(what: string): () => void {
+    const name = `${this.#host.name}'s guest, request ${++this.#requests}`;
+    this.#world.simulation.note(`${name}: ${what}`);
+    return () => this.#world.simulation.note(`${name}: done`);
   }
 
   /** Resolves when the process is gone, so that nobody waits for its answers. */

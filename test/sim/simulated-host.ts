@@ -103,7 +103,10 @@ export class SimulatedHost {
   async boot(): Promise<void> {
     const { machine, name, keys } = this;
     const { storage, clock, random, transport } = machine;
-    const note = (fields: object, message: string): void => this.#world.simulation.note(`${name} says: ${message} ${JSON.stringify(fields)}`);
+    const { incarnation } = machine;
+    const note = (fields: object, message: string): void => {
+      if (machine.incarnation === incarnation) this.#world.simulation.note(`${name} says: ${message} ${JSON.stringify(fields)}`);
+    };
     const agent = new Agent({
       storage,
       clock,
@@ -175,6 +178,7 @@ export class SimulatedHost {
 
   /** Opens exports in place, and hears when one is given up. */
   #opener(storage: Storage): ReturnType<typeof localOpener> {
+    const { incarnation } = this.machine;
     const inner = localOpener(storage, (attachment) => this.#opened(attachment));
     return {
       open: (spec, owner) =>
@@ -184,6 +188,7 @@ export class SimulatedHost {
           damaged: (piece, location) => owner.damaged(piece, location),
           touched: (piece) => owner.touched(piece),
           failed: (error) => {
+            if (this.machine.incarnation !== incarnation) return;
             this.#world.simulation.note(`${this.name}'s export failed: ${error.message}`);
             this.#world.exportFailed(this);
             owner.failed(error);

@@ -77,6 +77,15 @@ export async function writeAtomically(storage: Storage, path: string, bytes: Uin
   await storage.syncFolder(folderOf(path));
 }
 
+/** Makes a folder and its parents, and makes their names durable: what is synced inside survives a power cut only with them. */
+export async function makeDurableFolder(storage: Storage, folder: string): Promise<void> {
+  await storage.makeFolder(folder);
+  for (let parent = folder; parent !== ''; ) {
+    parent = folderOf(parent);
+    await storage.syncFolder(parent);
+  }
+}
+
 /** The folder part of a storage path; '' for the root. */
 export function folderOf(path: string): string {
   const slash = path.lastIndexOf('/');

@@ -14,6 +14,7 @@ import {
   DiskswarmError,
   type GenerationId,
   hasCode,
+  makeDurableFolder,
   messageOf,
   type Storage,
 } from '@diskswarm/core';
@@ -108,7 +109,7 @@ export class Overlay {
       bootId: options.bootId,
       blocksPerPiece: geometry.chunkSizeBytes / BLOCK_BYTES,
     };
-    await storage.makeFolder(folder);
+    await makeDurableFolder(storage, folder);
     const { disk, epoch, base } = options;
     const { sizeBytes } = geometry;
     const { stack, top } = await recoverLayers(context, { layer: 0, disk, epoch, base, sizeBytes });
