@@ -36,7 +36,9 @@ function qcow2Of(raw: string): string {
 }
 
 const refusal = async (t: ExecutionContext, file: string, format: ImageFormat = 'raw'): Promise<DiskswarmError> => {
-  const error = await t.throwsAsync(openImage(file, format, path.join(path.dirname(file), 'scratch'), { signal: never }));
+  const error = await t.throwsAsync(
+    openImage(file, format, path.join(path.dirname(file), 'scratch'), { signal: never }),
+  );
   t.true(error instanceof DiskswarmError, String(error));
   return error as DiskswarmError;
 };
@@ -50,7 +52,11 @@ for (const format of ['raw', 'qcow2'] as const) {
     t.is(image.sizeBytes, 16 * MIB);
     const covered = image.extents.reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
     t.true(covered >= MIB && covered < 3 * MIB, `${covered} bytes to read`);
-    t.true(image.extents.some(({ offsetBytes, lengthBytes }) => offsetBytes <= 4 * MIB && offsetBytes + lengthBytes >= 5 * MIB));
+    t.true(
+      image.extents.some(
+        ({ offsetBytes, lengthBytes }) => offsetBytes <= 4 * MIB && offsetBytes + lengthBytes >= 5 * MIB,
+      ),
+    );
     const bytes = new Uint8Array(MIB);
     await image.read(bytes, 4 * MIB);
     t.deepEqual(bytes, PAYLOAD);
@@ -130,7 +136,9 @@ for (const format of ['raw', 'qcow2'] as const) {
     const folder = folderFor(t);
     const file = path.join(folder, `out.${format}`);
     fs.writeFileSync(file, 'an older export');
-    const error = await t.throwsAsync(writeImage(file, format, 64 * MIB, parts(true), { signal: never }), { instanceOf: DiskswarmError });
+    const error = await t.throwsAsync(writeImage(file, format, 64 * MIB, parts(true), { signal: never }), {
+      instanceOf: DiskswarmError,
+    });
     t.is(error.code, 'CHUNK_NOT_FOUND');
     t.deepEqual(fs.readdirSync(folder), [`out.${format}`]);
     t.is(fs.readFileSync(file, 'utf8'), 'an older export');
@@ -139,7 +147,9 @@ for (const format of ['raw', 'qcow2'] as const) {
 
 test('a place that cannot be written is named', async (t) => {
   const file = path.join(folderFor(t), 'absent', 'out.raw');
-  const error = await t.throwsAsync(writeImage(file, 'raw', MIB, parts(false), { signal: never }), { instanceOf: DiskswarmError });
+  const error = await t.throwsAsync(writeImage(file, 'raw', MIB, parts(false), { signal: never }), {
+    instanceOf: DiskswarmError,
+  });
   t.is(error.code, 'WRITE_FAILED');
   t.is(error.data.path, file);
 });

@@ -30,18 +30,22 @@ export class PageFetch {
   /** The id of a piece, fetching the pages of its path that are missing. Waits as long as nobody has them. */
   async idOf(view: GenerationView, piece: PieceIndex, { signal }: { signal: AbortSignal }): Promise<ChunkId> {
     const key = `${view.subject.root} ${Math.floor(piece / PAGE_FANOUT)}`;
-    const running = this.#running.get(key);
-    if (running !== undefined) {
-      await running.catch(() => {}); // Whoever started it may have given up; what it brought is found below.
+    for (;;) {
+      const missing = await view.reader.missingOnPath(piece);
+      if (missing === null) return view.reader.idOf(piece);
+      const running = this.#running.get(key);
+      if (running === undefined) return this.#fetchOnce(key, () => this.#fetchPath(view, piece, missing, signal));
+      await endOf(running, signal);
     }
-    const missing = await view.reader.missingOnPath(piece);
-    if (missing === null) return view.reader.idOf(piece);
-    const fetch = this.#fetchPath(view, piece, missing, signal);
+  }
+
+  async #fetchOnce(key: string, start: () => Promise<ChunkId>): Promise<ChunkId> {
+    const fetch = start();
     this.#running.set(key, fetch);
     try {
       return await fetch;
     } finally {
-      if (this.#running.get(key) === fetch) this.#running.delete(key);
+      this.#running.delete(key);
     }
   }
 
@@ -102,4 +106,18 @@ export class PageFetch {
     if (leaf?.level === 0) view.learnLeaf(leaf.index, leaf.bytes);
     else view.learnLeaf(Math.floor(piece / PAGE_FANOUT), ZERO_PAGE); // The path ended in a zero subtree.
   }
+}
+
+/** Resolves when the fetch of another caller ended, however it did; rejects with ABORTED when `signal` fires first. */
+function endOf(running: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(new DiskswarmError('ABORTED', 'the page was given up'));
+    const done = (): void => {
+      signal.removeEventListener('abort', abort);
+      resolve();
+    };
+    running.then(done, done);
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  });
 }
