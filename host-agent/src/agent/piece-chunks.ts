@@ -30,6 +30,7 @@ export class PieceChunks {
     const { disk } = view.subject;
     if (view.has(piece)) return false;
     const naming = this.#pages.idOf(view, piece, { signal });
+    naming.catch(() => {}); // Reported where it is awaited, which is not everywhere.
     if (await view.learnLeafFromStore(Math.floor(piece / PAGE_FANOUT))) {
       if (view.has(piece)) return false;
       const id = await naming;
