@@ -164,7 +164,7 @@ export class Simulation {
     const clock = { nowUs: () => this.#nowUs, wallMs: () => WALL_START_MS + Math.floor(this.#nowUs / 1000) };
     return new SimProcess(name, new SeededRandom(`${this.seed}/${name}`), clock, (delayUs, label, run, wanted) => {
       if (!(delayUs >= 0)) throw new RangeError(`${label} in ${delayUs} us`);
-      this.#queue.push({ timeUs: this.#nowUs + Math.round(delayUs), label, run, wanted });
+      this.#queue.push({ timeUs: this.#nowUs + Math.ceil(delayUs), label, run, wanted });
     });
   }
 }
