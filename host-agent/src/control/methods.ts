@@ -106,6 +106,8 @@ export interface DiskStatus extends DiskInfo {
   readonly bytesBySource: Readonly<Record<string, number>>;
   readonly faultBytes: number;
   readonly backgroundBytes: number;
+  /** Pieces of sealed generations that clients of the present attachment used so far: what it takes to run them. */
+  readonly touchedPieces: number;
   readonly peers: readonly PeerStatus[];
 }
 

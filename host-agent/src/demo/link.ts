@@ -8,8 +8,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
-/** 40 Mbit/s: a good line in a hotel. */
-export const LINE_BYTES_PER_SECOND = 5_000_000;
+/** 20 Mbit/s: the line of a hotel. */
+export const LINE_BYTES_PER_SECOND = 2_500_000;
 const STEP_MS = 10_000;
 
 /** Where hosts of one side run and listen. */
@@ -47,7 +47,7 @@ function limitedLink(): Link {
   return {
     old: side,
     new: { ...side, agentArgs: ['--download-limit', String(LINE_BYTES_PER_SECOND)] },
-    words: "40 Mbit/s, held by the agent's own --download-limit (network namespaces would need root)",
+    words: "20 Mbit/s, held by the agent's own --download-limit (network namespaces would need root)",
     close: async () => {},
   };
 }
@@ -82,7 +82,7 @@ async function shapedLink(): Promise<Link> {
   return {
     old: { prefix: ['ip', 'netns', 'exec', far], listen: '10.0.0.1:0', agentArgs: [] },
     new: { prefix: ['ip', 'netns', 'exec', near], listen: '10.0.0.2:0', agentArgs: [] },
-    words: '40 Mbit/s: a shaped line between two network namespaces (tc tbf, made as root)',
+    words: '20 Mbit/s: a shaped line between two network namespaces (tc tbf, made as root)',
     close,
   };
 }

@@ -83,6 +83,7 @@ async function perform(screen: Screen, { folder, json, undo, signal }: Performan
       data: { ...facts, ...outcome, checks },
     });
   }
+  screen.say('\nhotel: this host no longer needs the others');
   if (json) process.stdout.write(`${JSON.stringify({ event: 'result', ok, ...facts, ...outcome, checks })}\n`);
 }
 

@@ -6,7 +6,8 @@
  */
 import { durationText } from '../cli/words.ts';
 
-const LINE_EVERY_MS = 2_000;
+/** Plain lines: the first figures of a step come this soon, each further ones after twice the time. */
+const FIRST_FIGURES_MS = 2_000;
 const GREEN = '\x1b[32m';
 const DIM = '\x1b[2m';
 const BOLD = '\x1b[1m';
@@ -61,17 +62,18 @@ function programScreen(stream: NodeJS.WriteStream): Screen {
 function plainScreen(stream: NodeJS.WriteStream): Screen {
   const put = (text: string): void => void stream.write(`${text}\n`);
   let started = 0;
-  let shown = 0;
+  let next = 0;
   return {
     say: put,
     title: (text) => put(`\n${text}`),
     begin: (_phase, text) => {
-      started = shown = performance.now();
+      started = performance.now();
+      next = FIRST_FIGURES_MS;
       put(`  ..  ${text}`);
     },
     live: ({ lines }) => {
-      if (performance.now() - shown < LINE_EVERY_MS) return;
-      shown = performance.now();
+      if (performance.now() - started < next) return;
+      next *= 2;
       for (const line of lines) put(`        ${line}`);
     },
     end: (text) => put(`  ok  ${text}  (${timeText(performance.now() - started)})`),

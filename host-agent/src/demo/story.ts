@@ -162,12 +162,13 @@ async function atHotel(stage: Stage, copyFirst: Login): Promise<Outcome> {
     const onDemand = { durationMs, receivedBytes: figures.receivedBytes, figures };
     screen.end(`login after ${timeText(durationMs)}`, { ...figures });
     screen.say(`     ${faultsText(figures)}`);
-    screen.say(
-      `     waited for ${percentText(figures.faultBytes, figures.sizeBytes)} of the disk; ${sizeText(figures.receivedBytes)} had come by login, ${sourcesText(figures)}`,
-    );
+    const { usedBytes, sizeBytes, receivedBytes } = figures;
+    screen.say(`     to be up the guest used ${sizeText(usedBytes)}, ${percentText(usedBytes, sizeBytes)} of the disk`);
+    screen.say(`     ${sizeText(receivedBytes)} had come by then: ${sourcesText(figures)}`);
     screen.begin('hotel-check', 'the guest checks every file that was written at home and at the office');
     const filesChecked = await watching(screen, hotel, [home, office], machine.checkAll());
     screen.end(`${filesChecked} files are there, byte for byte`);
+    screen.say(`     ${faultsText(await figuresOf(hotel, [home, office]))}`);
     return { copyFirst, onDemand, filesChecked, ...(await lettingGo(stage, machine)) };
   } finally {
     await machine.stop();

@@ -18,6 +18,8 @@ export interface Figures {
   readonly faultBytes: number;
   readonly faults: number;
   readonly faultUs: { readonly p50: number; readonly p90: number; readonly p99: number; readonly max: number };
+  /** Of the disk: what the guest used so far, whether it had to wait or not. */
+  readonly usedBytes: number;
   readonly presentBytes: number;
   readonly dataBytes: number;
   readonly sizeBytes: number;
@@ -36,6 +38,7 @@ export async function figuresOf(host: DemoHost, hosts: readonly DemoHost[]): Pro
     faultBytes: status.faultBytes,
     faults: status.faults.count,
     faultUs: { p50, p90, p99, max },
+    usedBytes: status.touchedPieces * status.chunkSizeBytes,
     presentBytes: status.piecesPresent * status.chunkSizeBytes,
     dataBytes: dataBytesOf(status),
     sizeBytes: status.sizeBytes,
@@ -71,12 +74,14 @@ export async function watching<T>(
   return work;
 }
 
-function figureLines({ bytesFrom, faults, faultUs, faultBytes, presentBytes, dataBytes }: Figures): string[] {
+function figureLines(figures: Figures): string[] {
+  const { bytesFrom, usedBytes, presentBytes, dataBytes } = figures;
   const lines = Object.entries(bytesFrom)
     .sort(([left], [right]) => left.localeCompare(right))
     .map(([name, bytes]) => `from ${name.padEnd(7)} ${bar(bytes / dataBytes)} ${sizeText(bytes)}`);
   lines.push(`here now     ${bar(presentBytes / dataBytes)} ${sizeText(presentBytes)} of ${sizeText(dataBytes)}`);
-  lines.push(faultsText({ faults, faultUs, faultBytes }));
+  lines.push(`used so far  ${bar(usedBytes / dataBytes)} ${sizeText(usedBytes)}`);
+  lines.push(faultsText(figures));
   return lines;
 }
 
@@ -86,7 +91,7 @@ export function faultsText({
   faultUs,
   faultBytes,
 }: Pick<Figures, 'faults' | 'faultUs' | 'faultBytes'>): string {
-  if (faults === 0) return 'no faults: the guest did not wait for any chunk';
+  if (faults === 0) return 'the guest did not have to wait for any chunk: what earlier boots used came ahead of it';
   const { p50, p99 } = faultUs;
   const count = `${faults} fault${faults === 1 ? '' : 's'}`;
   return `${count} (${sizeText(faultBytes)}): half within ${latencyText(p50)}, 99 % within ${latencyText(p99)}`;
