@@ -4,9 +4,9 @@
  * One link per connected host. Records are checked and durable before they are used or passed on; claims name only pieces that are durable
  * here. Fetching is the scheduler's business, which reads the links' availability.
  */
-import { type ChunkId, DiskswarmError, type ErrorCode, type GenerationId, type HostId, type PieceIndex } from '@diskswarm/core';
+import { type ChunkId, DiskswarmError, type EpochRecordId, type ErrorCode, type GenerationId, type HostId, type PieceIndex } from '@diskswarm/core';
 import { Availability, RangeSet } from '@diskswarm/bitfield';
-import { memberOf, type SwarmSecret } from '@diskswarm/identity';
+import { decodeEpochRecord, type EpochRecord, type Generation, memberOf, type SwarmSecret } from '@diskswarm/identity';
 import { decodeOwnershipMessage, encodeOwnershipMessage, type OwnershipMessage } from '@diskswarm/ownership';
 import type { ChannelHandlers, DiskChannel, DiskMembership, DiskServer, FetchDisk, FetchEngine, FetchHolder, OfferedGeneration } from '@diskswarm/swarm';
 import type { DiskRecords } from './disk-records.ts';
@@ -39,6 +39,8 @@ export class PeerLink {
   readonly #claims = new Map<GenerationId, Availability>();
   /** Generations about which this host told everything; later ones need only what changed. */
   readonly told = new Set<GenerationId>();
+  /** Epoch records that this host has, as far as we were told or told it. */
+  readonly epochs = new Set<EpochRecordId>();
 
   constructor(channel: DiskChannel) {
     this.channel = channel;
@@ -188,7 +190,8 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
         inTurn(async () => {
           const decoded = decodeOwnershipMessage(copy);
           if (decoded.disk !== this.disk) throw new DiskswarmError('PROTOCOL_ERROR', 'a message of ownership about another disk');
-          await this.#listener.ownership(link.host, decoded);
+          if (decoded.kind === 'epoch') await this.#onEpochs(link, [decoded.record]);
+          else await this.#listener.ownership(link.host, decoded);
         });
       },
       onClose: () => {
@@ -205,8 +208,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     const head = this.#records.head;
     const view = this.#head();
     if (head === null || view === null || view.subject.generation !== head.id) return;
-    const epochs = this.#records.chain.records.map((record) => record.bytes);
-    if (!link.channel.openGeneration({ generation: head.id, pieces: view.piecesTotal, record: head.bytes, epochs })) return;
+    if (!this.#open(link, head, view)) return;
     this.#claimAll(link, view);
     const trace = this.#trace();
     if (trace !== null) link.channel.sendTrace(head.id, trace);
@@ -231,10 +233,34 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
 
   /** Tells a host of the newest generation, without claims. */
   announceRecord(link: PeerLink): void {
-    const { head, chain } = this.#records;
+    const { head } = this.#records;
     const view = this.#head();
     if (head === null || view === null || view.subject.generation !== head.id) return;
-    link.channel.openGeneration({ generation: head.id, pieces: view.piecesTotal, record: head.bytes, epochs: chain.records.map((record) => record.bytes) });
+    this.#open(link, head, view);
+  }
+
+  /** Opens a generation together with the epoch records; where either side opened it before, the records that came since are told alone. */
+  #open(link: PeerLink, head: Generation, view: GenerationView): boolean {
+    const { channel } = link;
+    const { records } = this.#records.chain;
+    if (channel.knows(head.id)) {
+      this.#tellEpochs(link);
+      return true;
+    }
+    const epochs = records.map((record) => record.bytes);
+    if (!channel.openGeneration({ generation: head.id, pieces: view.piecesTotal, record: head.bytes, epochs })) return false;
+    for (const { id } of records) link.epochs.add(id);
+    return true;
+  }
+
+  /** Those that the host may lack, each after the one it follows. */
+  #tellEpochs(link: PeerLink): void {
+    const rank = (record: EpochRecord): number => 2 * record.epoch + (record.kind === 'refuse' ? 1 : 0);
+    const fresh = this.#records.chain.records.filter(({ id }) => !link.epochs.has(id));
+    for (const record of fresh.sort((left, right) => rank(left) - rank(right))) {
+      link.epochs.add(record.id);
+      link.channel.sendOwnership(encodeOwnershipMessage({ kind: 'epoch', disk: this.disk, record: record.bytes }));
+    }
   }
 
   /** Tells every host of pieces that are durable here now. */
@@ -289,7 +315,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
 
   async #onGeneration(link: PeerLink, offered: OfferedGeneration): Promise<void> {
     const before = this.#records.head;
-    const newEpochs = await this.#records.offerEpochs(offered.epochs);
+    const newEpochs = await this.#takeEpochs(link, offered.epochs);
     const known = this.#records.generation(offered.generation) !== null;
     const generation = known ? null : await this.#records.offerGeneration(offered.record);
     if (generation !== null && generation.id !== offered.generation) throw new DiskswarmError('PROTOCOL_ERROR', 'a generation under another name');
@@ -299,6 +325,17 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     if (view !== null && view.subject.generation === offered.generation && !link.told.has(offered.generation)) this.#claimAll(link, view);
     this.#fetch.claimsChanged(link.channel); // The generation can be asked for on this channel now.
     this.#wake();
+  }
+
+  async #onEpochs(link: PeerLink, epochs: readonly Uint8Array[]): Promise<void> {
+    const before = this.#records.head;
+    if (await this.#takeEpochs(link, epochs)) this.#listener.recordsChanged(this.#records.head?.id !== before?.id);
+  }
+
+  async #takeEpochs(link: PeerLink, epochs: readonly Uint8Array[]): Promise<boolean> {
+    const changed = await this.#records.offerEpochs(epochs);
+    for (const bytes of epochs) link.epochs.add(decodeEpochRecord(bytes, this.#records.genesis).id);
+    return changed;
   }
 
   #refused(link: PeerLink, error: unknown): void {

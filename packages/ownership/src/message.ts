@@ -65,6 +65,12 @@ export interface ReleaseMessage extends OfDisk {
   readonly record: Uint8Array;
 }
 
+/** An epoch record that the other host may lack. One that follows another is sent after it. */
+export interface EpochMessage extends OfDisk {
+  readonly kind: 'epoch';
+  readonly record: Uint8Array;
+}
+
 /** Every message of ownership. */
 export type OwnershipMessage =
   | Ask
@@ -73,7 +79,8 @@ export type OwnershipMessage =
   | VerdictMessage
   | ReceiptRequest
   | ReceiptMessage
-  | ReleaseMessage;
+  | ReleaseMessage
+  | EpochMessage;
 
 const FIELDS: { readonly [kind in OwnershipMessage['kind']]: readonly string[] } = {
   ask: ['nonce'],
@@ -83,6 +90,7 @@ const FIELDS: { readonly [kind in OwnershipMessage['kind']]: readonly string[] }
   receiptRequest: ['generation', 'nonce'],
   receipt: ['record'],
   release: ['record'],
+  epoch: ['record'],
 };
 
 /** Canonical bytes of a message; the text of a refusal is cut to 512 bytes. */

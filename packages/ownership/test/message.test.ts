@@ -20,6 +20,7 @@ const messages: OwnershipMessage[] = [
   { kind: 'receiptRequest', disk, generation: disk as string as GenerationId, nonce },
   { kind: 'receipt', disk, record },
   { kind: 'release', disk, record },
+  { kind: 'epoch', disk, record },
 ];
 
 for (const message of messages) {

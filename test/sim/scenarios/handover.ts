@@ -1,0 +1,168 @@
+/**
+ * Three hosts hand a disk back and forth while connections break, machines are parted, processes crash and machines lose power.
+ *
+ * At no time can two of them write. Once the world is whole again exactly one owns the disk, all agree who, and its content is the model's.
+ */
+import { type ErrorCode, KIB } from '@diskswarm/core';
+import { Guest } from '../guest.ts';
+import { attempt } from '../outcomes.ts';
+import type { Scenario } from '../scenarios.ts';
+import type { SimulatedHost } from '../simulated-host.ts';
+import { NAME, World } from '../world.ts';
+
+/** How long the trouble lasts, and how long all may take to agree afterwards, in simulated milliseconds. */
+const TROUBLE_MS = 120_000;
+const AGREE_MS = 900_000;
+
+/** Honest answers to a wish that cannot be fulfilled now. */
+const NOT_NOW: readonly ErrorCode[] = [
+  'NOT_OWNER',
+  'ATTACHMENT_STATE',
+  'CLIENT_CONNECTED',
+  'PEER_UNREACHABLE',
+  'HANDOVER_IN_DOUBT',
+  'HANDOVER_REFUSED',
+  'TIMEOUT',
+  'DISK_ATTACHED',
+  'GENERATION_NOT_FOUND',
+  'SEAL_NEEDS_CHUNKS',
+  'CHUNK_NOT_FOUND',
+  'ABORTED',
+];
+
+export const handover: Scenario = {
+  prepare: (simulation) => {
+    const world = new World(simulation, { hosts: ['home', 'office', 'hotel'], sizeBytes: 640 * KIB, chunkSizeBytes: 16 * KIB });
+    return { world, play: () => play(world) };
+  },
+  limits: { maxSimulatedMs: 2 * 3_600_000 },
+};
+
+async function play(world: World): Promise<void> {
+  const { simulation } = world;
+  const { clock, random, network } = simulation;
+  for (const [a, b] of pairs(world)) network.setLink(a.name, b.name, { delayMs: random.pick([0.2, 5, 40]), jitterMs: random.pick([0.1, 10, 60]) });
+  await world.start();
+  let over = false;
+  clock.setTimer(TROUBLE_MS, () => {
+    over = true;
+  });
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => clock.setTimer(random.below(ms) + 1, resolve));
+  const until = async (longestPauseMs: number, act: () => Promise<void> | void): Promise<void> => {
+    while (!over) {
+      await pause(longestPauseMs);
+      if (!over) await act();
+    }
+  };
+  await Promise.all([
+    until(8_000, () => move(world)),
+    until(8_000, () => move(world)),
+    until(3_000, () => write(world)),
+    until(12_000, () => trouble(world)),
+  ]);
+  await recover(world);
+  const owner = await agreement(world);
+  await look(world, owner);
+  const next = random.pick(world.hosts.filter((host) => host !== owner));
+  await owner.ask('disk.detach', { name: NAME });
+  await owner.ask('disk.handover', { name: NAME, to: next.hostId });
+  owner.kill('power cut');
+  await look(world, next);
+}
+
+/** Somebody hands the disk on, or asks for it. */
+async function move(world: World): Promise<void> {
+  const { random } = world.simulation;
+  const host = random.pick(world.hosts);
+  if (!host.up || host.managed === null) return;
+  const other = random.pick(world.hosts.filter((candidate) => candidate !== host));
+  const wish = host.managed.records.owned && random.chance(0.8) ? host.ask('disk.handover', { name: NAME, to: other.hostId }) : host.ask('disk.take', { name: NAME });
+  const outcome = await attempt(wish, NOT_NOW);
+  world.simulation.note(`${host.name} wished to move the disk: ${'failed' in outcome ? outcome.failed : 'done'}`);
+}
+
+/** A guest at whoever may write, sometimes with a seal; it goes away again. */
+async function write(world: World): Promise<void> {
+  const { random } = world.simulation;
+  const host = world.hosts.find((candidate) => candidate.up && candidate.managed?.ownership.standing().state === 'writable');
+  if (host === undefined) return;
+  if (host.attachment === null && 'failed' in (await attempt(host.ask('disk.attach', { name: NAME, readOnly: false, socket: null }), NOT_NOW))) return;
+  const { attachment } = host;
+  if (attachment === null) return;
+  const guest = new Guest(world, host, attachment);
+  const working = guest.work({ requests: random.between(1, 40), depth: random.between(1, 3), pauseMs: random.pick([0, 20, 100]) });
+  // A read may wait for a chunk that nobody in reach has: the guest gives up some time.
+  await Promise.race([working, guest.pause(10_000)]);
+  if (random.chance(0.3)) await seal(world, host);
+  await Promise.race([guest.disconnect(), guest.pause(20_000)]);
+  if (random.chance(0.3)) await attempt(host.ask('disk.detach', { name: NAME }), NOT_NOW);
+}
+
+async function seal(world: World, host: SimulatedHost): Promise<void> {
+  const flush = world.model.beginFlush();
+  const outcome = await attempt(host.ask('disk.seal', { name: NAME }), NOT_NOW);
+  if ('result' in outcome) flush.completed();
+}
+
+/** Something goes wrong. */
+function trouble(world: World): void {
+  const { random, network, clock } = world.simulation;
+  const host = random.pick(world.hosts);
+  const [a, b] = random.pick(pairs(world)).map(({ name }) => name) as [string, string];
+  const kinds: readonly (() => void)[] = [
+    () => network.breakConnections(a, b),
+    () => void network.breakAnyConnection(),
+    () => {
+      network.partition(a, b);
+      clock.setTimer(random.below(60_000), () => network.heal(a, b));
+    },
+    () => host.kill('crash'),
+    () => host.kill('power cut'),
+    () => host.machine.disk.stopAfter(random.below(200), random.pick(['crash', 'power cut'])),
+    () => host.machine.disk.stopAfter(random.below(40), random.pick(['crash', 'power cut'])),
+  ];
+  random.pick(kinds)();
+}
+
+async function recover(world: World): Promise<void> {
+  const { network } = world.simulation;
+  for (const [a, b] of pairs(world)) network.heal(a.name, b.name);
+  for (const host of world.hosts) host.machine.disk.heal();
+  for (const host of world.hosts) await host.whenUp();
+}
+
+/** Resolves with the one owner once all hosts agree. */
+async function agreement(world: World): Promise<SimulatedHost> {
+  const { clock } = world.simulation;
+  const endUs = clock.nowUs() + AGREE_MS * 1000;
+  for (;;) {
+    const disks = world.hosts.map((host) => ({ host, disk: host.managed }));
+    const owners = disks.filter(({ disk }) => disk?.ownership.standing().state === 'writable');
+    const views = new Set(disks.map(({ disk }) => `${disk?.records.chain.current.authority} ${disk?.records.head?.id}`));
+    const settled = disks.every(({ disk }) => disk !== null && disk.ownership.source.phase === 'idle');
+    if (owners.length === 1 && views.size === 1 && settled) return owners[0]!.host;
+    if (clock.nowUs() > endUs) {
+      const states = disks.map(({ host, disk }) => `${host.name}: ${JSON.stringify(disk?.ownership.standing())}, ${disk?.ownership.source.phase}, epoch ${disk?.records.chain.current.epoch}, sequence ${disk?.records.head?.sequence}, links ${disk?.peers.links().length}`);
+      throw new Error(`the hosts do not agree: ${states.join('; ')}`);
+    }
+    await new Promise<void>((resolve) => clock.setTimer(500, resolve));
+  }
+}
+
+/** All of the disk, as a guest at `host` sees it. */
+async function look(world: World, host: SimulatedHost): Promise<void> {
+  await host.whenUp();
+  if (host.attachment === null) await host.ask('disk.attach', { name: NAME, readOnly: false, socket: null });
+  const guest = new Guest(world, host, host.attachment!);
+  await guest.readAll();
+  await guest.disconnect();
+}
+
+function pairs(world: World): [SimulatedHost, SimulatedHost][] {
+  const [a, b, c] = world.hosts as [SimulatedHost, SimulatedHost, SimulatedHost];
+  return [
+    [a, b],
+    [a, c],
+    [b, c],
+  ];
+}
