@@ -46,6 +46,41 @@ export async function fioVerify(uri: string, sizeBytes: number): Promise<void> {
   ]);
 }
 
+/** Overwrites blocks of 4 KiB at random places with random bytes, and flushes. */
+export async function fioScatter(
+  uri: string,
+  options: { sizeBytes: number; writes: number; seed: number },
+): Promise<void> {
+  await run([
+    ...['fio', '--name=scatter', '--ioengine=nbd', `--uri=${uri}`, '--rw=randwrite', '--bs=4k', '--iodepth=4'],
+    ...[`--size=${options.sizeBytes}`, `--number_ios=${options.writes}`, `--randseed=${options.seed}`],
+    ...['--refill_buffers', '--end_fsync=1', '--output-format=json'],
+  ]);
+}
+
+/** Reads or writes the data at the start of each stride of a large disk, 1 MiB at a time. */
+export async function fioStride(options: {
+  readonly uri: string;
+  readonly rw: 'read' | 'write';
+  readonly strideBytes: number;
+  readonly dataBytes: number;
+  readonly streamBytes: number;
+}): Promise<void> {
+  const zones = [`--zonemode=strided`, `--zonesize=${options.dataBytes}`, `--zonerange=${options.strideBytes}`];
+  await run([
+    ...[
+      'fio',
+      '--name=stride',
+      '--ioengine=nbd',
+      `--uri=${options.uri}`,
+      `--rw=${options.rw}`,
+      '--bs=1m',
+      '--iodepth=4',
+    ],
+    ...[...zones, `--io_size=${options.streamBytes}`, '--refill_buffers', '--randseed=9', '--output-format=json'],
+  ]);
+}
+
 function resultOf(stdout: string, rw: FioJob['rw']): FioResult {
   // Lines such as a note about an engine may come before the document.
   const document = JSON.parse(stdout.slice(stdout.indexOf('{'))) as { jobs: Record<string, FioSide>[] };

@@ -1,9 +1,23 @@
 /** All rows, in the order of the table of figures. */
 import type { Row } from '../row.ts';
+import { boot } from './boot.ts';
 import { importRow } from './import.ts';
+import { linkFaults } from './link-faults.ts';
+import { memory } from './memory.ts';
 import { nbdOneCore } from './nbd-one-core.ts';
 import { nbdRandom } from './nbd-random.ts';
 import { nbdSequential } from './nbd-sequential.ts';
+import { pullLatency } from './pull-latency.ts';
+import { returnRow } from './return.ts';
 import { wire } from './wire.ts';
 
-export const ROWS: readonly Row[] = [nbdRandom, nbdOneCore, nbdSequential, importRow, wire];
+export const ROWS: readonly Row[] = [
+  nbdRandom,
+  nbdOneCore,
+  nbdSequential,
+  pullLatency,
+  importRow,
+  wire,
+  linkFaults,
+  returnRow,
+];
