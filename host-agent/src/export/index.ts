@@ -1,12 +1,4 @@
 /**
  * Exports over NBD: the socket side. Import from here inside the agent; the protocol is `@diskswarm/nbd`.
  */
-export {
-  type ExportConnection,
-  MAX_CLIENTS_PER_EXPORT,
-  MAX_EXPORTS,
-  MAX_HANDSHAKES,
-  type NbdServer,
-  type NbdServerOptions,
-  startNbdServer,
-} from './nbd-server.ts';
+export { MAX_CLIENTS_PER_EXPORT, type NbdServer, startNbdServer } from './nbd-server.ts';

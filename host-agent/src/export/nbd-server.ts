@@ -15,11 +15,11 @@ import { checkSocketPath, listenAt } from './socket-path.ts';
 /** Clients in transmission on one export. */
 export const MAX_CLIENTS_PER_EXPORT = 16;
 /** Clients that have not chosen an export. */
-export const MAX_HANDSHAKES = 64;
+const MAX_HANDSHAKES = 64;
 /** Exports of one server. */
-export const MAX_EXPORTS = 1024;
+const MAX_EXPORTS = 1024;
 
-export interface NbdServerOptions {
+interface NbdServerOptions {
   /** At most 107 bytes, its folder at most 97. */
   readonly socketPath: string;
   /** Served from the first connection on. */
@@ -30,7 +30,7 @@ export interface NbdServerOptions {
 }
 
 /** A client in transmission. */
-export interface ExportConnection {
+interface ExportConnection {
   readonly exportName: string;
   /** The export was advertised as writable to it. */
   readonly writable: boolean;

@@ -15,12 +15,16 @@ const MAX_PATH_BYTES = 107;
 /** Of the folder made to bind in: a slash, a dot, six letters, and "/s". */
 const BIND_SUFFIX_BYTES = 10;
 
+/** Whether a socket can be bound there: neither the path nor the folder it is made in first would be cut. */
+export function isSocketPath(socketPath: string): boolean {
+  const folderBytes = Buffer.byteLength(path.dirname(path.resolve(socketPath)));
+  const fits = Buffer.byteLength(socketPath) <= MAX_PATH_BYTES && folderBytes + BIND_SUFFIX_BYTES <= MAX_PATH_BYTES;
+  return fits && !socketPath.includes('\0');
+}
+
 /** Throws INVALID_ARGUMENT for a path that the kernel would cut. */
 export function checkSocketPath(socketPath: string): void {
-  const bytes = Buffer.byteLength(socketPath);
-  const folderBytes = Buffer.byteLength(path.dirname(path.resolve(socketPath)));
-  if (bytes <= MAX_PATH_BYTES && folderBytes + BIND_SUFFIX_BYTES <= MAX_PATH_BYTES && !socketPath.includes('\0'))
-    return;
+  if (isSocketPath(socketPath)) return;
   throw refusal(
     socketPath,
     `is too long for a Unix socket: at most ${MAX_PATH_BYTES} bytes, ${MAX_PATH_BYTES - BIND_SUFFIX_BYTES} for its folder`,

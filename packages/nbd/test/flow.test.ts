@@ -169,10 +169,7 @@ test('finish gives waiting reads up, answers writes, and then ends', async (t) =
   backing.absentFrom = 0;
   backing.holdWrites = true;
   const client = TestClient.in(backing);
-  client.send(
-    { command: READ, cookie: 1n, length: 4096 },
-    { command: WRITE, cookie: 2n, data: new Uint8Array(4096) },
-  );
+  client.send({ command: READ, cookie: 1n, length: 4096 }, { command: WRITE, cookie: 2n, data: new Uint8Array(4096) });
   client.session.finish();
   await settle();
   t.like(client.replies(), [{ cookie: 1n, errno: 108 }]);
