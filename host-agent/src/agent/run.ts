@@ -11,9 +11,9 @@ import { FolderStorage, readBootId, systemClock, systemRandom } from '@diskswarm
 import { createTlsTransport, httpTracker } from '@diskswarm/swarm/transport';
 import { workerOpener } from '../attachment/worker-attachment.ts';
 import { serveControl } from '../control/server.ts';
+import { isSocketPath } from '../export/socket-path.ts';
 import { loadHostKeys } from '../state/host-keys-file.ts';
 import { CONTROL_SOCKET, SCRATCH_FOLDER, SOCKETS_FOLDER } from '../state/layout.ts';
-import { MAX_SOCKET_PATH_BYTES } from '../state/socket-place.ts';
 import { openStateFolder } from '../state/state-folder.ts';
 import { Agent } from './agent.ts';
 import { controlHandlers } from './control-handlers.ts';
@@ -92,11 +92,11 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
  */
 async function nbdSocketPath(stateDir: string, name: string): Promise<string> {
   const place = path.join(stateDir, SOCKETS_FOLDER, `${name}.sock`);
-  if (Buffer.byteLength(place) <= MAX_SOCKET_PATH_BYTES) return place;
+  if (isSocketPath(place)) return place;
   const pointer = path.join(stateDir, SOCKETS_FOLDER, 'elsewhere');
   const known = await readFile(pointer, 'utf8').catch(() => '');
   if (known !== '' && (await isPrivateFolder(known))) return path.join(known, `${name}.sock`);
-  const folder = await mkdtemp(path.join(Buffer.byteLength(os.tmpdir()) > 24 ? '/tmp' : os.tmpdir(), 'diskswarm-'));
+  const folder = await mkdtemp(path.join(Buffer.byteLength(os.tmpdir()) > 16 ? '/tmp' : os.tmpdir(), 'diskswarm-'));
   await writeFile(pointer, folder, { mode: 0o600 });
   return path.join(folder, `${name}.sock`);
 }
