@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { DiskswarmError } from '@diskswarm/core';
+import { DiskswarmError, messageOf } from '@diskswarm/core';
 import { DemoHost } from './host.ts';
 import { type Link, openLink, type Side } from './link.ts';
 import { startDaemon } from './processes.ts';
@@ -37,7 +37,7 @@ export async function runDemo({ json, keep, signal }: DemoOptions): Promise<void
     throw signal.aborted ? new DiskswarmError('ABORTED', 'the demonstration was stopped', { cause: error }) : error;
   } finally {
     screen.close();
-    for (const step of undo.reverse()) await step();
+    for (const step of undo.reverse()) await step().catch((error: unknown) => screen.say(messageOf(error)));
   }
 }
 
@@ -108,7 +108,9 @@ async function startCast(
   };
   const [home, office] = [make('home', link.old), make('office', link.old)];
   const [hotel, copier] = [make('hotel', link.new), make('copier', link.new)];
-  await Promise.all([home.start(), office.start(), hotel.start()]);
+  // All of them are up or down before anything goes on, so that none is left starting when the run is given up.
+  const started = await Promise.allSettled([home, office, hotel].map((host) => host.start()));
+  for (const start of started) if (start.status === 'rejected') throw start.reason;
   return { home, office, hotel, copier, stopTracker: () => tracker.stop() };
 }
 
