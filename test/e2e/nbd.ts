@@ -28,7 +28,13 @@ interface Waiting {
 }
 
 /** A request as it goes over the wire. */
-export function requestBytes(command: number, cookie: number, offset: number | bigint, length: number, flags = 0): Buffer {
+export function requestBytes(
+  command: number,
+  cookie: number,
+  offset: number | bigint,
+  length: number,
+  flags = 0,
+): Buffer {
   const bytes = Buffer.alloc(28);
   bytes.writeUInt32BE(REQUEST_MAGIC, 0);
   bytes.writeUInt16BE(flags, 4);
@@ -80,7 +86,12 @@ export class NbdClient {
   }
 
   /** Sends a request and waits for its answer; rejects when the connection ends first. */
-  request(command: number, offset: number | bigint, length: number, options: { payload?: Uint8Array; flags?: number } = {}): Promise<Reply> {
+  request(
+    command: number,
+    offset: number | bigint,
+    length: number,
+    options: { payload?: Uint8Array; flags?: number } = {},
+  ): Promise<Reply> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== null) return reject(this.#ended);
       const cookie = ++this.#cookie;

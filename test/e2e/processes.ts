@@ -86,7 +86,11 @@ export class Daemon {
   }
 
   /** Starts it and waits for its ready line; rejects when it ends before. */
-  static async start(t: ExecutionContext, command: readonly string[], env: Readonly<Record<string, string>>): Promise<Daemon> {
+  static async start(
+    t: ExecutionContext,
+    command: readonly string[],
+    env: Readonly<Record<string, string>>,
+  ): Promise<Daemon> {
     const daemon = new Daemon(t, command, env);
     const timer = setTimeout(() => daemon.kill('SIGKILL'), READY_MS);
     const first = new Promise<Json>((resolve) => {
@@ -193,7 +197,13 @@ export class Host {
     if (last === '') throw new Error(`${args.join(' ')}: nothing on stdout, exit ${exitCode}: ${stderr}`);
     const document = JSON.parse(last) as Json;
     const error = document.error as { code: string; message: string; data: Json } | undefined;
-    return { exitCode, document, errorCode: error?.code ?? null, errorMessage: error?.message ?? '', errorData: error?.data ?? {} };
+    return {
+      exitCode,
+      document,
+      errorCode: error?.code ?? null,
+      errorMessage: error?.message ?? '',
+      errorData: error?.data ?? {},
+    };
   }
 
   /** Runs a command that must work. */
@@ -215,7 +225,11 @@ export class Host {
       socket.on('data', (piece: string) => {
         text += piece;
         if (!text.endsWith('\n')) return;
-        const answer = JSON.parse(text.trimEnd().split('\n').at(-1)!) as { result?: unknown; error?: Json; event?: unknown };
+        const answer = JSON.parse(text.trimEnd().split('\n').at(-1)!) as {
+          result?: unknown;
+          error?: Json;
+          event?: unknown;
+        };
         if (answer.event !== undefined) return;
         socket.destroy();
         if (answer.error === undefined) resolve(answer.result);
@@ -246,7 +260,9 @@ export class Host {
 
 /** Starts a tracker. */
 export function startTracker(t: ExecutionContext): Promise<Daemon> {
-  return Daemon.start(t, [...DISKSWARM, 'tracker', '--listen', '127.0.0.1:0', '--json'], { PATH: process.env.PATH ?? '' });
+  return Daemon.start(t, [...DISKSWARM, 'tracker', '--listen', '127.0.0.1:0', '--json'], {
+    PATH: process.env.PATH ?? '',
+  });
 }
 
 /** Runs a program that must end well; its output. */

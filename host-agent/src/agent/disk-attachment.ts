@@ -2,10 +2,11 @@
  * The export of one disk on this host: opened for a user, opened again after a restart, held and fenced by a hand-over.
  *
  * At most one at a time. That it exists is durable, so that a restarted agent opens the same socket before anything else and guests reconnect.
- * A fenced export is forgotten: no later epoch revives it.
+ * A fenced export is forgotten: no later epoch revives it. One whose storage failed is forgotten too: a client that came back to it by itself would
+ * repeat its flush, have it answered, and take for durable what the failed sync had lost.
  */
 import { type Canonical, decodeCanonical, DiskswarmError, encodeCanonical, type GenerationId, idFromBytes, idToBytes, RecordReader } from '@diskswarm/core';
-import { discardOverlay, inspectOverlay, Overlay } from '@diskswarm/disk';
+import { discardOverlay, inspectOverlay, isSuspect, Overlay } from '@diskswarm/disk';
 import type { Standing } from '@diskswarm/ownership';
 import type { Attachment, AttachmentSpec } from '../attachment/attachment.ts';
 import type { AttachmentInfo } from '../control/methods.ts';
@@ -91,6 +92,11 @@ export class DiskAttachment {
     if (bytes === null) return;
     const record = decodeRecord(bytes);
     const { state } = standing();
+    if (!record.readOnly && (await isSuspect(env.storage, this.overlayFolder(this.#options.records.chain.current.epoch)))) {
+      await env.meta.commit({ [this.#key]: null });
+      env.log.warn({ disk: this.#options.records.disk }, `the storage under disk "${name}" failed; attach it again to go on from what was flushed`);
+      return;
+    }
     if (!record.readOnly && state !== 'writable' && state !== 'held') {
       await env.meta.commit({ [this.#key]: null });
       env.log.warn({ disk: this.#options.records.disk }, `disk "${name}" was attached here and belongs to another host now; its export is not opened again`);
@@ -112,6 +118,17 @@ export class DiskAttachment {
   /** Closes the export; a restart opens it again. */
   async suspend(): Promise<void> {
     if (this.#open !== null) await this.#close(this.#open);
+  }
+
+  /** Closes an export whose storage failed; only a user opens it again. */
+  async giveUp(): Promise<void> {
+    const open = this.#open;
+    if (open === null) return;
+    try {
+      await this.#close(open);
+    } finally {
+      await this.#options.env.meta.commit({ [this.#key]: null });
+    }
   }
 
   async info(): Promise<AttachmentInfo | null> {
@@ -251,7 +268,7 @@ export class DiskAttachment {
     if (open === null) return;
     this.#options.env.log.warn({
       disk: this.#options.records.disk,
-    }, `the export of disk "${this.#options.name}" failed and is fenced: ${error.message}. Check the state folder's disk, then detach and attach it again`);
+    }, `the export of disk "${this.#options.name}" failed and is fenced: ${error.message}`);
     this.#options.onFailed(error);
   }
 

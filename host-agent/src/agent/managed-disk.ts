@@ -3,7 +3,7 @@
  *
  * Structural work (attach, detach, seal, the steps of a hand-over, removal) is done one at a time. What a user may wait for fires `changed`.
  */
-import { DiskswarmError, type GenerationId, type HostId } from '@diskswarm/core';
+import { DiskswarmError, type GenerationId, hasCode, type HostId } from '@diskswarm/core';
 import { diskSafety, type DiskView, mayDropCopy, type OwnershipMessage, type Safety } from '@diskswarm/ownership';
 import type { AttachmentInfo } from '../control/methods.ts';
 import { ChangeSignal } from './change-signal.ts';
@@ -159,7 +159,7 @@ export class ManagedDisk {
       statistics: this.statistics,
       viewOf: (generation) => this.viewOf(generation),
       standing: () => this.ownership.standing(),
-      onFailed: () => void this.#turns.run(() => this.#reopenExport()).catch((error: unknown) => warn('the export could not be opened again', error)),
+      onFailed: (failure) => void this.#turns.run(() => this.#exportFailed(failure)).catch((error: unknown) => warn('the export that failed could not be put in order', error)),
     });
   }
 
@@ -318,9 +318,16 @@ export class ManagedDisk {
     if (this.records.head !== null) await this.content.adopt(this.records.head);
   }
 
-  async #reopenExport(): Promise<void> {
-    await this.attachment.suspend();
-    if (!this.#stopped) await this.attachment.reattach();
+  /** Storage that failed may have lost what was acknowledged; a thread that ended lost nothing, as if the agent had been killed. */
+  async #exportFailed(error: Error): Promise<void> {
+    if (hasCode(error, 'WRITE_FAILED')) {
+      await this.attachment.giveUp();
+      this.#env.log.warn({ disk: this.disk }, `disk "${this.name}" is detached, with everything that was flushed: shut its virtual machine down, check the state folder's disk, then attach it again`);
+    } else {
+      await this.attachment.suspend();
+      if (!this.#stopped) await this.attachment.reattach();
+    }
+    this.changed.fire();
   }
 
   #rosterChanged(): void {

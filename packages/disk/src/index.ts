@@ -25,7 +25,7 @@ export { type FrozenLayer, openFrozenLayer } from './frozen-layer.ts';
 export { MAP_RESERVE_BYTES } from './layer.ts';
 export { MAP_KIND, MAP_VERSION } from './map-record.ts';
 export { type FrozenLayerName, MAX_LAYERS, Overlay, type OverlayOptions } from './overlay.ts';
-export { discardOverlay, inspectOverlay } from './overlay-recovery.ts';
+export { discardOverlay, inspectOverlay, isSuspect } from './overlay-recovery.ts';
 export { MAX_OPEN_PACKS } from './pack-files.ts';
 export { PieceTable, type PieceTableOptions } from './piece-table.ts';
 export { type SealOptions, type SealResult, sealOverlay } from './seal.ts';

@@ -30,7 +30,7 @@ export async function recoverLayers(
 ): Promise<{ stack: FrozenStack; top: Layer }> {
   const { storage, folder } = context;
   const suspect = `${folder}/${SUSPECT_NAME}`;
-  const lost = (await storage.stat(suspect)) !== null;
+  const lost = await isSuspect(storage, folder);
   const open: Layer[] = [];
   try {
     // From the top down: a layer says which of those below it are part of its base, and these may be half removed.
@@ -62,6 +62,11 @@ export async function recoverLayers(
     for (const layer of open) await layer.close().catch(() => {});
     throw error;
   }
+}
+
+/** Whether a sync failed in this boot and nobody opened the overlay since: what was not flushed is void. */
+export async function isSuspect(storage: Storage, folder: string): Promise<boolean> {
+  return (await storage.stat(`${folder}/${SUSPECT_NAME}`)) !== null;
 }
 
 /** What an overlay folder holds, read without changing it; null when there is no overlay. */

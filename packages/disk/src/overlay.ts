@@ -82,6 +82,8 @@ export class Overlay {
   /** Freezes and drops, one after the other. */
   #structural: Promise<unknown> = Promise.resolve();
   #failure: DiskswarmError | null = null;
+  /** The file that tells the next opening of the failure, on its way. */
+  #marking: Promise<void> = Promise.resolve();
 
   private constructor(options: OverlayOptions, context: LayerContext, stack: FrozenStack, top: Layer) {
     this.geometry = options.geometry;
@@ -315,7 +317,7 @@ export class Overlay {
     this.#failure = new DiskswarmError('WRITE_FAILED', message, { data: { disk: this.#options.disk }, cause });
     // The next opening must not trust what was not flushed. Where even this fails, the boot will tell.
     const { storage, folder, onFailure } = this.#options;
-    storage
+    this.#marking = storage
       .open(`${folder}/${SUSPECT_NAME}`, 'create')
       .then((file) => file.close())
       .catch(() => {});
@@ -329,6 +331,7 @@ export class Overlay {
     try {
       if (this.#failure === null) await this.flush();
     } finally {
+      await this.#marking;
       for (const layer of this.#layers) await layer.close().catch(() => {});
     }
   }
