@@ -31,3 +31,29 @@ test('what was committed survives a power cut, several keys together or not at a
     });
   }
 });
+
+test('on a full disk a change within the reserve is taken, and the caller is told so', async (t) => {
+  const simulation = createSimulation(2);
+  await simulation.run(async () => {
+    const { disk, storage } = simulation.host('home');
+    const table = await MetaTable.open(storage, 'meta.journal');
+    await storage.syncFolder('');
+    await table.commit({ before: Buffer.from('1') });
+    disk.capacityBytes -= disk.freeBytes;
+    // Beyond the slack of the reserve's last block.
+    for (let index = 0; index < 5; index++) await table.commit({ [`key ${index}`]: new Uint8Array(64 * 1024) });
+    simulation.host('home').powerCut();
+    const again = await MetaTable.open(simulation.host('home').storage, 'meta.journal');
+    t.is(again.keys('key').length, 5);
+  });
+});
+
+test('changes that come while the journal is rewritten are taken too', async (t) => {
+  const simulation = createSimulation(3);
+  await simulation.run(async () => {
+    const table = await MetaTable.open(simulation.host('home').storage, 'meta.journal');
+    await Promise.all(Array.from({ length: 60 }, (_, index) => table.commit({ same: new Uint8Array(512 * 1024), [`key ${index}`]: new Uint8Array(1) })));
+    t.is(table.keys('key').length, 60);
+    await table.close();
+  });
+});

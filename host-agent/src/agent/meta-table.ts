@@ -4,7 +4,7 @@
  * A change is one journal record, so that several keys change together or not at all. `commit` resolves when the change is
  * durable; readers see it at once. When most of the journal is history, it is rewritten. Keys are paths like `disk/<id>/name`.
  */
-import { decodeCanonical, DiskswarmError, encodeCanonical, RecordReader, type Storage } from '@diskswarm/core';
+import { decodeCanonical, DiskswarmError, encodeCanonical, hasCode, RecordReader, type Storage } from '@diskswarm/core';
 import { Journal } from '@diskswarm/journal';
 
 /** Largest record: a roster of 1,024 members with wrapped secrets, or an epoch chain, stays below it. */
@@ -21,6 +21,9 @@ export class MetaTable {
   readonly #journal: Journal;
   readonly #values: Map<string, Uint8Array>;
   #liveBytes = 0;
+  #rewriting = false;
+  /** A rewrite that found the disk full is tried again when the journal is larger than this. */
+  #rewriteAboveBytes = REWRITE_ABOVE_BYTES;
 
   private constructor(journal: Journal, values: Map<string, Uint8Array>) {
     this.#journal = journal;
@@ -61,14 +64,35 @@ export class MetaTable {
     this.#journal.append(encodeChange(entries));
     for (const [key, value] of entries) this.#set(key, value);
     await this.#journal.sync();
-    if (this.#journal.sizeBytes > REWRITE_ABOVE_BYTES + 4 * this.#liveBytes) {
-      await this.#journal.rewrite([...this.#values].map((entry) => encodeChange([entry])));
-    }
-    await this.#journal.reserve();
+    await this.#tidy();
   }
 
   async close(): Promise<void> {
     await this.#journal.close();
+  }
+
+  /**
+   * Shortens the journal and fills its reserve. The change is durable by now: a full disk fails only this, or whoever committed would believe that
+   * nothing was recorded, and record something else in its place.
+   */
+  async #tidy(): Promise<void> {
+    try {
+      if (!this.#rewriting && this.#journal.sizeBytes > this.#rewriteAboveBytes + 4 * this.#liveBytes) await this.#rewrite();
+      await this.#journal.reserve();
+    } catch (error) {
+      if (!hasCode(error, 'DISK_FULL')) throw error;
+    }
+  }
+
+  async #rewrite(): Promise<void> {
+    this.#rewriting = true;
+    this.#rewriteAboveBytes = this.#journal.sizeBytes;
+    try {
+      await this.#journal.rewrite([...this.#values].map((entry) => encodeChange([entry])));
+      this.#rewriteAboveBytes = REWRITE_ABOVE_BYTES;
+    } finally {
+      this.#rewriting = false;
+    }
   }
 
   #set(key: string, value: Uint8Array | null): void {
