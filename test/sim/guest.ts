@@ -12,7 +12,14 @@ import type { SimulatedHost } from './simulated-host.ts';
 import type { World } from './world.ts';
 
 /** Answers that an export may give when it ends, or its storage does. */
-const REFUSALS: readonly ErrorCode[] = ['ATTACHMENT_STATE', 'WRITE_FAILED', 'READ_FAILED', 'DISK_FULL', 'ABORTED', 'CHUNK_NOT_FOUND'];
+const REFUSALS: readonly ErrorCode[] = [
+  'ATTACHMENT_STATE',
+  'WRITE_FAILED',
+  'READ_FAILED',
+  'DISK_FULL',
+  'ABORTED',
+  'CHUNK_NOT_FOUND',
+];
 const LONGEST_BYTES = 96 * 1024;
 
 export interface GuestOptions {
@@ -52,7 +59,7 @@ export class Guest {
     const lane = async (): Promise<void> => {
       while (left-- > 0 && !this.#ended) {
         await this.#one(readOnly);
-        if (pauseMs > 0) await this.pause(this.#random.below(pauseMs + 1));
+        if (pauseMs > 0) await this.#world.pause(this.#random.below(pauseMs + 1));
       }
     };
     await Promise.all(Array.from({ length: depth }, lane));
@@ -71,10 +78,6 @@ export class Guest {
     this.#gone.abort();
     this.#attachment.clients--;
     await Promise.allSettled([...this.#inFlight]);
-  }
-
-  pause(ms: number): Promise<void> {
-    return new Promise((resolve) => this.#world.simulation.clock.setTimer(ms, resolve));
   }
 
   get #ended(): boolean {
@@ -102,7 +105,10 @@ export class Guest {
     const longest = this.#random.pick([BLOCK_BYTES, BLOCK_BYTES, 4 * BLOCK_BYTES, LONGEST_BYTES]);
     const area = this.#random.chance(0.5) ? sizeBytes : Math.min(sizeBytes, 16 * LONGEST_BYTES);
     const offset = this.#random.below(Math.floor(area / unit)) * unit;
-    const length = Math.min(Math.max(1, this.#random.between(1, Math.floor(longest / unit))) * unit, sizeBytes - offset);
+    const length = Math.min(
+      Math.max(1, this.#random.between(1, Math.floor(longest / unit))) * unit,
+      sizeBytes - offset,
+    );
     return { offset, length };
   }
 
@@ -139,7 +145,9 @@ export class Guest {
 
   #zeroes(offset: number, length: number): Promise<void> {
     const keepAllocated = this.#random.chance(0.5);
-    return this.#change(`zeroes ${length} at ${offset}`, this.#world.model.beginZeroes(offset, length), () => this.#attachment.view.writeZeroes(offset, length, { keepAllocated }));
+    return this.#change(`zeroes ${length} at ${offset}`, this.#world.model.beginZeroes(offset, length), () =>
+      this.#attachment.view.writeZeroes(offset, length, { keepAllocated }),
+    );
   }
 
   /** Whole blocks are zeros afterwards; what lies beside them stays. */
@@ -148,7 +156,9 @@ export class Guest {
     const { sizeBytes } = this.#world.model;
     const end = offset + length === sizeBytes ? sizeBytes : Math.floor((offset + length) / BLOCK_BYTES) * BLOCK_BYTES;
     if (end <= first) return this.#flush();
-    return this.#change(`trims ${length} at ${offset}`, this.#world.model.beginZeroes(first, end - first), () => this.#attachment.view.trim(offset, length));
+    return this.#change(`trims ${length} at ${offset}`, this.#world.model.beginZeroes(first, end - first), () =>
+      this.#attachment.view.trim(offset, length),
+    );
   }
 
   async #change(what: string, model: ModelWrite, start: () => void | Promise<void>): Promise<void> {
@@ -192,7 +202,7 @@ export class Guest {
       const gaveUp = this.#gone.signal.aborted && (error as Error).name === 'AbortError';
       if (!gaveUp && (code === null || !REFUSALS.includes(code))) this.#world.fail(error);
       // An export that refuses is asked again, but not at once.
-      await this.pause(1);
+      await this.#world.pause(1);
     }
   }
 

@@ -19,13 +19,18 @@ export interface RunResult {
 }
 
 /** Rejects with SimulationFailure. `onEvent` is given each line of the trace. */
-export async function runOnce(seed: string, scenario: string | null, onEvent?: (line: string) => void): Promise<RunResult> {
+export async function runOnce(
+  seed: string,
+  scenario: string | null,
+  onEvent?: (line: string) => void,
+): Promise<RunResult> {
   const name = scenarioOf(seed, scenario);
   const simulation = createSimulation(seed, onEvent === undefined ? {} : { onEvent });
   const unhandled = Promise.withResolvers<never>();
   unhandled.promise.catch(() => {}); // Part of the race below.
   const onUnhandled = (error: unknown): void => {
-    if (!(error instanceof ProcessGone)) unhandled.reject(new Error(`nobody handled: ${String(error)}`, { cause: error }));
+    if (!(error instanceof ProcessGone))
+      unhandled.reject(new Error(`nobody handled: ${String(error)}`, { cause: error }));
   };
   process.on('unhandledRejection', onUnhandled).on('uncaughtException', onUnhandled);
   try {
@@ -36,7 +41,9 @@ export async function runOnce(seed: string, scenario: string | null, onEvent?: (
       await simulation.run(() => Promise.race([play(), world.failed, unhandled.promise]), limits);
     });
   } catch (error) {
-    throw error instanceof SimulationFailure ? error : new SimulationFailure(seed, String(error), simulation.trace, error);
+    throw error instanceof SimulationFailure
+      ? error
+      : new SimulationFailure(seed, String(error), simulation.trace, error);
   } finally {
     process.off('unhandledRejection', onUnhandled).off('uncaughtException', onUnhandled);
   }

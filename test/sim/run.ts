@@ -44,7 +44,11 @@ async function one(seed: string): Promise<void> {
   try {
     const result = await runOnce(seed, scenario, values.trace ? (line) => console.error(line) : undefined);
     const { events, hash, simulatedMs } = result;
-    console.log(values.json ? JSON.stringify(result) : `seed ${seed}, ${result.scenario}: ${events} events in ${simulatedMs} simulated ms, hash ${hash}`);
+    console.log(
+      values.json
+        ? JSON.stringify(result)
+        : `seed ${seed}, ${result.scenario}: ${events} events in ${simulatedMs} simulated ms, hash ${hash}`,
+    );
     // Timers of the run that never fire must not keep the process.
     process.exit(0);
   } catch (error) {
@@ -59,13 +63,16 @@ async function one(seed: string): Promise<void> {
 async function many(seconds: number): Promise<void> {
   const until = Date.now() + seconds * 1000;
   let seed = values.from === undefined ? Math.floor(Date.now() / 1000) : Number(values.from);
-  const next = (): { seed: string; scenario: string | null } | null => (Date.now() < until ? { seed: String(seed++), scenario } : null);
+  const next = (): { seed: string; scenario: string | null } | null =>
+    Date.now() < until ? { seed: String(seed++), scenario } : null;
   const totals = await runSeeds(next, {
     processes: availableParallelism(),
     onFailure: ({ command, why }) => console.error(`${why}\nFAILED, repeat with: ${command}`),
   });
   const counts = Object.entries(totals.byScenario).map(([name, count]) => `${name} ${count}`);
-  console.log(`${totals.seeds} seeds (${counts.join(', ')}), ${totals.events} events, ${Math.round(totals.simulatedMs / 1000)} simulated seconds, ${totals.failures.length} failed`);
+  console.log(
+    `${totals.seeds} seeds (${counts.join(', ')}), ${totals.events} events, ${Math.round(totals.simulatedMs / 1000)} simulated seconds, ${totals.failures.length} failed`,
+  );
   for (const failure of totals.failures) console.log(`repeat with: ${commandOf(failure.seed, failure.scenario)}`);
   if (totals.failures.length > 0) process.exitCode = 1;
 }

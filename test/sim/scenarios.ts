@@ -1,8 +1,11 @@
 /** The scenarios under their names. */
 import type { RunLimits, Simulation } from '@diskswarm/sim';
 import type { ScenarioName } from './scenario-names.ts';
+import { faults } from './scenarios/faults.ts';
+import { fetch } from './scenarios/fetch.ts';
 import { guest } from './scenarios/guest.ts';
 import { handover } from './scenarios/handover.ts';
+import { replay } from './scenarios/replay.ts';
 import { seal } from './scenarios/seal.ts';
 import type { World } from './world.ts';
 
@@ -12,4 +15,4 @@ export interface Scenario {
   readonly limits?: RunLimits;
 }
 
-export const SCENARIOS = { guest, seal, handover, fetch: guest, faults: guest, replay: guest } satisfies Record<ScenarioName, Scenario>;
+export const SCENARIOS = { guest, seal, handover, fetch, faults, replay } satisfies Record<ScenarioName, Scenario>;

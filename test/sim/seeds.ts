@@ -40,7 +40,10 @@ export function commandOf(seed: string, scenario: string): string {
 }
 
 /** Runs what `next` gives until it gives null, `processes` at a time. */
-export async function runSeeds(next: () => Seed | null, { processes, onFailure }: { processes: number; onFailure?: (failure: SeedFailure) => void }): Promise<SeedTotals> {
+export async function runSeeds(
+  next: () => Seed | null,
+  { processes, onFailure }: { processes: number; onFailure?: (failure: SeedFailure) => void },
+): Promise<SeedTotals> {
   const totals: SeedTotals = { seeds: 0, events: 0, simulatedMs: 0, byScenario: {}, failures: [] };
   const lane = async (): Promise<void> => {
     for (let wanted = next(); wanted !== null; wanted = next()) {
@@ -65,12 +68,20 @@ async function runTwice(seed: string, scenario: string, totals: SeedTotals): Pro
   totals.simulatedMs += first.simulatedMs;
   const second = await runInProcess(seed, scenario);
   if ('failure' in second) return `the second run failed, the first did not: ${second.failure}`;
-  if (first.hash !== second.hash) return `two runs differ: ${first.events} events ${first.hash}, then ${second.events} events ${second.hash}`;
+  if (first.hash !== second.hash)
+    return `two runs differ: ${first.events} events ${first.hash}, then ${second.events} events ${second.hash}`;
   return null;
 }
 
-async function runInProcess(seed: string, scenario: string): Promise<{ hash: string; events: number; simulatedMs: number } | { failure: string }> {
-  const child = spawn(process.execPath, ['--conditions=source', RUN, '--seed', seed, '--scenario', scenario, '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
+async function runInProcess(
+  seed: string,
+  scenario: string,
+): Promise<{ hash: string; events: number; simulatedMs: number } | { failure: string }> {
+  const child = spawn(
+    process.execPath,
+    ['--conditions=source', RUN, '--seed', seed, '--scenario', scenario, '--json'],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  );
   let out = '';
   let said = '';
   child.stdout.on('data', (bytes) => {
@@ -82,6 +93,7 @@ async function runInProcess(seed: string, scenario: string): Promise<{ hash: str
   const limit = setTimeout(() => child.kill('SIGKILL'), RUN_LIMIT_MS);
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
   clearTimeout(limit);
-  if (code !== 0) return { failure: signal === null ? said : `killed by ${signal} after ${RUN_LIMIT_MS / 1000} s\n${said}` };
+  if (code !== 0)
+    return { failure: signal === null ? said : `killed by ${signal} after ${RUN_LIMIT_MS / 1000} s\n${said}` };
   return JSON.parse(out) as { hash: string; events: number; simulatedMs: number };
 }

@@ -23,7 +23,16 @@ export class HostDied extends Error {
 }
 
 type Handlers = ReturnType<typeof controlHandlers>;
-type Method = 'disk.attach' | 'disk.detach' | 'disk.seal' | 'disk.handover' | 'disk.take' | 'disk.pull' | 'disk.info' | 'store.verify' | 'peer.ls';
+type Method =
+  | 'disk.attach'
+  | 'disk.detach'
+  | 'disk.seal'
+  | 'disk.handover'
+  | 'disk.take'
+  | 'disk.pull'
+  | 'disk.info'
+  | 'store.verify'
+  | 'peer.ls';
 
 export class SimulatedHost {
   readonly name: string;
@@ -31,8 +40,8 @@ export class SimulatedHost {
   readonly machine: SimHost;
   /** The export that is open, while one is. */
   attachment: LocalAttachment | null = null;
-  /** Told of each export that opens. */
-  onAttachment: (attachment: LocalAttachment) => void = () => {};
+  /** Called whenever an agent has started. */
+  onUp: () => void = () => {};
   /** Errors of a start that are faults of the scenario's own making: the process ends and is started again. */
   startMayFail = false;
   readonly #world: World;
@@ -41,7 +50,7 @@ export class SimulatedHost {
   #death = Promise.withResolvers<void>();
   #powerCuts = 0;
   #waiting = new Set<() => void>();
-  #seen = { roster: 0, epoch: 0, sequence: 0 };
+  #seen = { roster: 0, owned: 0, epoch: 0, sequence: 0 };
 
   constructor(world: World, name: string, keys: HostKeys) {
     this.#world = world;
@@ -105,7 +114,8 @@ export class SimulatedHost {
     const { storage, clock, random, transport } = machine;
     const { incarnation } = machine;
     const note = (fields: object, message: string): void => {
-      if (machine.incarnation === incarnation) this.#world.simulation.note(`${name} says: ${message} ${JSON.stringify(fields)}`);
+      if (machine.incarnation === incarnation)
+        this.#world.simulation.note(`${name} says: ${message} ${JSON.stringify(fields)}`);
     };
     const agent = new Agent({
       storage,
@@ -117,7 +127,7 @@ export class SimulatedHost {
       },
       keys,
       opener: this.#opener(storage),
-      log: { info: note, warn: note },
+      log: { info: note, warn: note, error: note },
       bootId: `boot ${this.#powerCuts}`,
       socketFor: async (disk) => `/run/${disk}.sock`,
       listen: this.address,
@@ -137,6 +147,7 @@ export class SimulatedHost {
       return;
     }
     this.#agent = agent;
+    this.onUp();
     for (const wake of [...this.#waiting]) wake();
     this.#watch();
   }
@@ -164,7 +175,10 @@ export class SimulatedHost {
   /** Asks the agent what a command of the user would. */
   ask<M extends Method>(method: M, params: Parameters<Handlers[M]>[0]): Promise<Awaited<ReturnType<Handlers[M]>>> {
     return this.use((agent, signal) => {
-      const handler = controlHandlers(agent, '')[method] as (params: unknown, context: unknown) => ReturnType<Handlers[M]>;
+      const handler = controlHandlers(agent, '')[method] as (
+        params: unknown,
+        context: unknown,
+      ) => ReturnType<Handlers[M]>;
       return handler(params, { signal, emit: () => {} }) as Promise<Awaited<ReturnType<Handlers[M]>>>;
     });
   }
@@ -206,7 +220,6 @@ export class SimulatedHost {
       if (this.attachment === attachment) this.attachment = null;
       await close();
     };
-    this.onAttachment(attachment);
   }
 
   /** Looks every now and then, until the process dies. */
@@ -224,12 +237,14 @@ export class SimulatedHost {
     if (disk === null) return;
     const { roster, head, chain } = disk.records;
     const { epoch } = chain.current;
-    const now = { roster: roster.sequence, epoch: head?.epoch ?? 0, sequence: head?.sequence ?? 0 };
+    const now = { roster: roster.sequence, owned: epoch, epoch: head?.epoch ?? 0, sequence: head?.sequence ?? 0 };
     const before = this.#seen;
     this.#world.check(() => {
       const older = now.epoch < before.epoch || (now.epoch === before.epoch && now.sequence < before.sequence);
-      if (now.roster < before.roster || older) {
-        throw new Error(`${this.name} went back from ${JSON.stringify(before)} to ${JSON.stringify(now)} (epoch now ${epoch})`);
+      // A refusal brings the epoch before it back, once.
+      const undone = chain.entries.some((entry) => entry.refused && entry.epoch >= before.owned);
+      if (now.roster < before.roster || older || (now.owned < before.owned && !undone)) {
+        throw new Error(`${this.name} went back from ${JSON.stringify(before)} to ${JSON.stringify(now)}`);
       }
     });
     this.#seen = now;

@@ -15,13 +15,12 @@ import {
   type Genesis,
   type Grant,
   grantMember,
-  type HostKeys,
   type Owner,
   type Role,
   type Roster,
   type SwarmSecret,
 } from '@diskswarm/identity';
-import { ModelDisk, type ModelFlush, OneWriterChecker, type Simulation } from '@diskswarm/sim';
+import { ModelDisk, OneWriterChecker, type Simulation } from '@diskswarm/sim';
 import { Image } from './image.ts';
 import { SimulatedHost } from './simulated-host.ts';
 
@@ -127,7 +126,8 @@ export class World {
   opened(host: SimulatedHost, epoch: number): void {
     this.check(() => {
       for (const other of this.hosts) {
-        if (other !== host && other.mayWrite) throw new Error(`${host.name} opens epoch ${epoch} while ${other.name} may still write`);
+        if (other !== host && other.mayWrite)
+          throw new Error(`${host.name} opens epoch ${epoch} while ${other.name} may still write`);
       }
       const before = this.#writer;
       if (before !== null && before.host !== host) {
@@ -156,9 +156,9 @@ export class World {
     if (this.#writer?.host === host) this.model.powerCut();
   }
 
-  /** A flush that counts only if `host` is the writer then and still is when it completes. */
-  beginFlush(): ModelFlush {
-    return this.model.beginFlush();
+  /** Lets simulated time pass. */
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => this.simulation.clock.setTimer(ms, resolve));
   }
 
   /** Fails the run with what `look` throws. */
@@ -174,5 +174,3 @@ export class World {
     this.#fail(error);
   }
 }
-
-export type { HostKeys };

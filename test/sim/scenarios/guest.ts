@@ -6,8 +6,8 @@
 import { KIB } from '@diskswarm/core';
 import type { Simulation } from '@diskswarm/sim';
 import { Guest } from '../guest.ts';
-import type { Scenario } from '../scenarios.ts';
 import { attempt } from '../outcomes.ts';
+import type { Scenario } from '../scenarios.ts';
 import type { SimulatedHost } from '../simulated-host.ts';
 import { NAME, World } from '../world.ts';
 
@@ -15,7 +15,11 @@ const LIVES = 6;
 
 export const guest: Scenario = {
   prepare: (simulation: Simulation) => {
-    const world = new World(simulation, { hosts: ['home'], sizeBytes: 2048 * KIB, chunkSizeBytes: simulation.random.pick([16, 64]) * KIB });
+    const world = new World(simulation, {
+      hosts: ['home'],
+      sizeBytes: 2048 * KIB,
+      chunkSizeBytes: simulation.random.pick([16, 64]) * KIB,
+    });
     return { world, play: () => play(world) };
   },
 };
@@ -38,20 +42,27 @@ async function play(world: World): Promise<void> {
 
 /** A guest and seals beside it, until the process dies or the guest has enough. */
 async function live(world: World, host: SimulatedHost): Promise<void> {
-  const { random, clock } = world.simulation;
-  if (host.attachment === null) await attempt(host.use((agent) => agent.disk(NAME).attach({ readOnly: false, socket: null })), ['DISK_ATTACHED']);
+  const { random } = world.simulation;
+  if (host.attachment === null)
+    await attempt(
+      host.use((agent) => agent.disk(NAME).attach({ readOnly: false, socket: null })),
+      ['DISK_ATTACHED'],
+    );
   const { attachment } = host;
   if (attachment === null) return;
   const client = new Guest(world, host, attachment);
   const seals = async (): Promise<void> => {
     for (let count = random.below(4); count > 0 && host.attachment === attachment; count--) {
-      await new Promise<void>((resolve) => clock.setTimer(random.below(400), resolve));
-      const flush = world.beginFlush();
+      await world.pause(random.below(400));
+      const flush = world.model.beginFlush();
       const outcome = await attempt(host.ask('disk.seal', { name: NAME }), []);
       if ('result' in outcome) flush.completed();
     }
   };
-  await Promise.all([client.work({ requests: random.between(5, 150), depth: random.between(1, 6), pauseMs: random.pick([0, 5, 20]) }), seals()]);
+  await Promise.all([
+    client.work({ requests: random.between(5, 150), depth: random.between(1, 6), pauseMs: random.pick([0, 5, 20]) }),
+    seals(),
+  ]);
   await client.disconnect();
 }
 

@@ -32,7 +32,11 @@ const NOT_NOW: readonly ErrorCode[] = [
 
 export const handover: Scenario = {
   prepare: (simulation) => {
-    const world = new World(simulation, { hosts: ['home', 'office', 'hotel'], sizeBytes: 640 * KIB, chunkSizeBytes: 16 * KIB });
+    const world = new World(simulation, {
+      hosts: ['home', 'office', 'hotel'],
+      sizeBytes: 640 * KIB,
+      chunkSizeBytes: 16 * KIB,
+    });
     return { world, play: () => play(world) };
   },
   limits: { maxSimulatedMs: 2 * 3_600_000 },
@@ -41,16 +45,16 @@ export const handover: Scenario = {
 async function play(world: World): Promise<void> {
   const { simulation } = world;
   const { clock, random, network } = simulation;
-  for (const [a, b] of pairs(world)) network.setLink(a.name, b.name, { delayMs: random.pick([0.2, 5, 40]), jitterMs: random.pick([0.1, 10, 60]) });
+  for (const [a, b] of pairs(world))
+    network.setLink(a.name, b.name, { delayMs: random.pick([0.2, 5, 40]), jitterMs: random.pick([0.1, 10, 60]) });
   await world.start();
   let over = false;
   clock.setTimer(TROUBLE_MS, () => {
     over = true;
   });
-  const pause = (ms: number): Promise<void> => new Promise((resolve) => clock.setTimer(random.below(ms) + 1, resolve));
   const until = async (longestPauseMs: number, act: () => Promise<void> | void): Promise<void> => {
     while (!over) {
-      await pause(longestPauseMs);
+      await world.pause(random.below(longestPauseMs) + 1);
       if (!over) await act();
     }
   };
@@ -76,7 +80,10 @@ async function move(world: World): Promise<void> {
   const host = random.pick(world.hosts);
   if (!host.up || host.managed === null) return;
   const other = random.pick(world.hosts.filter((candidate) => candidate !== host));
-  const wish = host.managed.records.owned && random.chance(0.8) ? host.ask('disk.handover', { name: NAME, to: other.hostId }) : host.ask('disk.take', { name: NAME });
+  const wish =
+    host.managed.records.owned && random.chance(0.8)
+      ? host.ask('disk.handover', { name: NAME, to: other.hostId })
+      : host.ask('disk.take', { name: NAME });
   const outcome = await attempt(wish, NOT_NOW);
   world.simulation.note(`${host.name} wished to move the disk: ${'failed' in outcome ? outcome.failed : 'done'}`);
 }
@@ -84,17 +91,27 @@ async function move(world: World): Promise<void> {
 /** A guest at whoever may write, sometimes with a seal; it goes away again. */
 async function write(world: World): Promise<void> {
   const { random } = world.simulation;
-  const host = world.hosts.find((candidate) => candidate.up && candidate.managed?.ownership.standing().state === 'writable');
+  const host = world.hosts.find(
+    (candidate) => candidate.up && candidate.managed?.ownership.standing().state === 'writable',
+  );
   if (host === undefined) return;
-  if (host.attachment === null && 'failed' in (await attempt(host.ask('disk.attach', { name: NAME, readOnly: false, socket: null }), NOT_NOW))) return;
+  if (
+    host.attachment === null &&
+    'failed' in (await attempt(host.ask('disk.attach', { name: NAME, readOnly: false, socket: null }), NOT_NOW))
+  )
+    return;
   const { attachment } = host;
   if (attachment === null) return;
   const guest = new Guest(world, host, attachment);
-  const working = guest.work({ requests: random.between(1, 40), depth: random.between(1, 3), pauseMs: random.pick([0, 20, 100]) });
+  const working = guest.work({
+    requests: random.between(1, 40),
+    depth: random.between(1, 3),
+    pauseMs: random.pick([0, 20, 100]),
+  });
   // A read may wait for a chunk that nobody in reach has: the guest gives up some time.
-  await Promise.race([working, guest.pause(10_000)]);
+  await Promise.race([working, world.pause(10_000)]);
   if (random.chance(0.3)) await seal(world, host);
-  await Promise.race([guest.disconnect(), guest.pause(20_000)]);
+  await Promise.race([guest.disconnect(), world.pause(20_000)]);
   if (random.chance(0.3)) await attempt(host.ask('disk.detach', { name: NAME }), NOT_NOW);
 }
 
@@ -138,14 +155,19 @@ async function agreement(world: World): Promise<SimulatedHost> {
   for (;;) {
     const disks = world.hosts.map((host) => ({ host, disk: host.managed }));
     const owners = disks.filter(({ disk }) => disk?.ownership.standing().state === 'writable');
-    const views = new Set(disks.map(({ disk }) => `${disk?.records.chain.current.authority} ${disk?.records.head?.id}`));
+    const views = new Set(
+      disks.map(({ disk }) => `${disk?.records.chain.current.authority} ${disk?.records.head?.id}`),
+    );
     const settled = disks.every(({ disk }) => disk !== null && disk.ownership.source.phase === 'idle');
     if (owners.length === 1 && views.size === 1 && settled) return owners[0]!.host;
     if (clock.nowUs() > endUs) {
-      const states = disks.map(({ host, disk }) => `${host.name}: ${JSON.stringify(disk?.ownership.standing())}, ${disk?.ownership.source.phase}, epoch ${disk?.records.chain.current.epoch}, sequence ${disk?.records.head?.sequence}, links ${disk?.peers.links().length}`);
+      const states = disks.map(
+        ({ host, disk }) =>
+          `${host.name}: ${JSON.stringify(disk?.ownership.standing())}, ${disk?.ownership.source.phase}, epoch ${disk?.records.chain.current.epoch}, sequence ${disk?.records.head?.sequence}, links ${disk?.peers.links().length}`,
+      );
       throw new Error(`the hosts do not agree: ${states.join('; ')}`);
     }
-    await new Promise<void>((resolve) => clock.setTimer(500, resolve));
+    await world.pause(500);
   }
 }
 

@@ -29,7 +29,8 @@ async function play(world: World): Promise<void> {
   await world.start();
   for (let round = 0; round < ROUNDS; round++) {
     await host.whenUp();
-    if (host.attachment === null) await attempt(host.ask('disk.attach', { name: NAME, readOnly: false, socket: null }), ['DISK_ATTACHED']);
+    if (host.attachment === null)
+      await attempt(host.ask('disk.attach', { name: NAME, readOnly: false, socket: null }), ['DISK_ATTACHED']);
     const { attachment } = host;
     if (attachment === null) continue;
     const client = new Guest(world, host, attachment);
