@@ -31,7 +31,12 @@ export async function fio(job: FioJob): Promise<FioResult> {
   const { stdout } = await run([
     ...(job.prefix ?? []),
     ...['fio', '--name=bench', '--ioengine=nbd', `--uri=${job.uri}`, `--rw=${job.rw}`, `--bs=${job.blockBytes}`],
-    ...[`--iodepth=${job.depth}`, `--size=${job.sizeBytes}`, '--time_based', `--runtime=${job.seconds}`],
+    ...[
+      `--iodepth=${job.depth}`,
+      `--size=${job.sizeBytes}`,
+      '--time_based',
+      `--runtime=${Math.round(job.seconds * 1000)}ms`,
+    ],
     ...['--randseed=7', '--norandommap', '--percentile_list=50:99:99.9', '--output-format=json'],
   ]);
   return resultOf(stdout, job.rw);

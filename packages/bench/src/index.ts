@@ -6,6 +6,7 @@
  * A smoke run is small, needs no root and checks results only. Nothing here is shipped.
  */
 
-export type { Figure, Row, RowResult, Series } from './row.ts';
+export { renewed } from './report/document.ts';
+export { type Figure, type Row, type RowResult, ratioFigure, reached, type Series } from './row.ts';
 export { ROWS } from './rows/index.ts';
 export { runRow } from './run-row.ts';

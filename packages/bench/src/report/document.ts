@@ -33,11 +33,11 @@ export async function renewDocument(row: Row, result: RowResult): Promise<void> 
     machine: describeMachine(),
     load: load(),
   };
-  await writeFile(DOCUMENT, renew(before, row, result, facts));
+  await writeFile(DOCUMENT, renewed(before, row, result, facts));
 }
 
 /** The document with the row's section renewed. */
-export function renew(
+export function renewed(
   before: string,
   row: Row,
   result: RowResult,

@@ -18,6 +18,8 @@ export const ROWS: readonly Row[] = [
   pullLatency,
   importRow,
   wire,
+  memory,
   linkFaults,
   returnRow,
+  boot,
 ];

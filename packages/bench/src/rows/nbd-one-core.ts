@@ -23,7 +23,7 @@ export const nbdOneCore: Row = {
         rw: 'randread',
         blockBytes: 4096,
         depth: 1,
-        seconds: smoke ? 1 : 3,
+        seconds: smoke ? 0.3 : 3,
         sizeBytes,
         prefix: PINNED,
       } as const;

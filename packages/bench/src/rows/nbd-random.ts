@@ -25,7 +25,7 @@ export const nbdRandom: Row = {
     for (const { rw, words, nbdkit, qemuNbd } of MEASURES) {
       log(words);
       const job = (server: (typeof SERVERS)[number]): FioJob => ({
-        ...{ uri: exports[server], rw, blockBytes: 4096, depth: 32, seconds: smoke ? 1 : 3, sizeBytes },
+        ...{ uri: exports[server], rw, blockBytes: 4096, depth: 32, seconds: smoke ? 0.3 : 3, sizeBytes },
       });
       const measure = async (server: (typeof SERVERS)[number]): Promise<number> => (await fio(job(server))).iops;
       const values = await interleave(

@@ -25,7 +25,7 @@ export const nbdSequential: Row = {
     const figures: Figure[] = [];
     for (const { rw, blockBytes, depth, words } of MEASURES) {
       log(words);
-      const job = { rw, blockBytes, depth, seconds: smoke ? 1 : 2, sizeBytes };
+      const job = { rw, blockBytes, depth, seconds: smoke ? 0.3 : 2, sizeBytes };
       const measure = async (uri: string): Promise<number> => (await fio({ ...job, uri })).bytesPerSecond / 2 ** 20;
       const values = await interleave(
         rounds,
