@@ -52,6 +52,25 @@ test('links in the documents lead to files', (t) => {
   t.deepEqual(broken, []);
 });
 
+const FOLDERS = /^(?:packages|swarm|tracker|host-agent|test|docs|scripts)\//;
+
+/** Files and folders that a document names and that are not there; a bare name counts when any source has it. */
+function absentPaths(document: string): string[] {
+  const text = readFileSync(path.join(repositoryRoot, document), 'utf8');
+  const files = workspaces.flatMap(({ sources, tests }) => [...sources, ...tests]).map((file) => file.path);
+  const named = [...text.matchAll(/`([\w./-]+)`/g)].map((match) => match[1] as string);
+  return [...new Set(named)].filter((name) => {
+    if (FOLDERS.test(name)) return !existsSync(path.join(repositoryRoot, name));
+    return name.endsWith('.ts') && !files.some((file) => file.endsWith(`/${name}`));
+  });
+}
+
+for (const document of ['docs/ARCHITECTURE.md', 'docs/PROTOCOL.md', 'docs/FORMATS.md', 'docs/LIMITS.md']) {
+  test(`files that ${document} names are there`, (t) => {
+    t.deepEqual(absentPaths(document), []);
+  });
+}
+
 test('programs print through their reporters, not through the console', (t) => {
   const offences = workspaces
     .filter(({ name }) => !['bench', 'test', 'host-agent', 'guest'].includes(name))
