@@ -54,7 +54,10 @@ const calls: ThreadCalls = {
     await server.fence(spec.exportName);
   },
   close: async () => {
-    await server.stop();
+    const stopped = server.stop();
+    // The connections are gone: writes that wait for a chunk were not acknowledged, and nobody waits for them.
+    body.fence();
+    await stopped;
     await body.close();
     tellTouched();
   },
