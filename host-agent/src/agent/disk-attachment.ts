@@ -6,7 +6,7 @@
  * repeat its flush, have it answered, and take for durable what the failed sync had lost.
  */
 import { type Canonical, decodeCanonical, DiskswarmError, encodeCanonical, type GenerationId, idFromBytes, idToBytes, RecordReader } from '@diskswarm/core';
-import { discardOverlay, inspectOverlay, isSuspect, Overlay } from '@diskswarm/disk';
+import { discardOverlay, inspectOverlay, isSuspect } from '@diskswarm/disk';
 import type { Standing } from '@diskswarm/ownership';
 import type { Attachment, AttachmentSpec } from '../attachment/attachment.ts';
 import type { AttachmentInfo } from '../control/methods.ts';
@@ -49,6 +49,8 @@ export class DiskAttachment {
   #open: Open | null = null;
   /** Dirty bytes of the overlay while nothing is attached; null when they must be counted. */
   #restingDirtyBytes: number | null = null;
+  /** Counts what may have changed the overlay, so that a count made before is not kept. */
+  #uses = 0;
 
   constructor(options: DiskAttachmentOptions) {
     this.#options = options;
@@ -149,12 +151,16 @@ export class DiskAttachment {
   /** Bytes that no generation holds. */
   async dirtyBytes(): Promise<number> {
     if (this.#open !== null && !this.#open.record.readOnly) return (await this.#open.attachment.status()).dirtyBytes;
-    this.#restingDirtyBytes ??= await this.#countDirtyBytes();
-    return this.#restingDirtyBytes;
+    if (this.#restingDirtyBytes !== null) return this.#restingDirtyBytes;
+    const uses = this.#uses;
+    const counted = await this.#countDirtyBytes();
+    if (uses === this.#uses && this.#open === null) this.#restingDirtyBytes = counted;
+    return counted;
   }
 
   /** The overlay changed while nothing was attached. */
   forgetDirtyBytes(): void {
+    this.#uses++;
     this.#restingDirtyBytes = null;
   }
 
@@ -190,7 +196,7 @@ export class DiskAttachment {
       if (found === null || found.isClean) await discardOverlay(env.storage, folder);
       else env.log.warn({ disk: records.disk }, `${folder} holds writes that no generation has: the disk was taken away by force; the folder is kept`);
     }
-    this.#restingDirtyBytes = null;
+    this.forgetDirtyBytes();
     return open?.resolver ?? null;
   }
 
@@ -259,7 +265,7 @@ export class DiskAttachment {
 
   async #close(open: Open): Promise<void> {
     this.#open = null;
-    this.#restingDirtyBytes = null;
+    this.forgetDirtyBytes();
     await open.attachment.close();
   }
 
@@ -272,18 +278,11 @@ export class DiskAttachment {
     this.#options.onFailed(error);
   }
 
+  /** Reads what is there, and opens nothing: the overlay may be opened for writing at this very moment. */
   async #countDirtyBytes(): Promise<number> {
     const { env, records } = this.#options;
-    const { current } = records.chain;
-    const head = records.head;
-    const folder = this.overlayFolder(current.epoch);
-    const found = await inspectOverlay(env.storage, folder);
-    if (found === null || found.isClean || head === null) return 0;
-    const { geometry } = (await this.#options.viewOf(head.id)).subject;
-    const overlay = await Overlay.open({ storage: env.storage, folder, geometry, disk: records.disk, epoch: current.epoch, base: head.id, bootId: env.bootId });
-    const { dirtyBytes } = overlay;
-    await overlay.close();
-    return dirtyBytes;
+    const found = await inspectOverlay(env.storage, this.overlayFolder(records.chain.current.epoch));
+    return found?.dirtyBytes ?? 0;
   }
 }
 

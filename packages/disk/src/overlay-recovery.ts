@@ -6,7 +6,7 @@
  * - All layers but the uppermost were being frozen: they are synced and closed for writing.
  * - A `suspect` file says that a sync failed in this boot: what was not flushed is void, as after a power cut.
  */
-import { type DiskId, DiskswarmError, type GenerationId, type Storage } from '@diskswarm/core';
+import { BLOCK_BYTES, type DiskId, DiskswarmError, type GenerationId, type Storage } from '@diskswarm/core';
 import { Layer, type LayerContext, layerPaths } from './layer.ts';
 import { type ReplayedMap, readMap } from './layer-replay.ts';
 import type { LayerHeader } from './map-record.ts';
@@ -69,11 +69,18 @@ export async function isSuspect(storage: Storage, folder: string): Promise<boole
   return (await storage.stat(`${folder}/${SUSPECT_NAME}`)) !== null;
 }
 
-/** What an overlay folder holds, read without changing it; null when there is no overlay. */
+/** What an overlay folder holds, read without changing it; null when there is no overlay. `dirtyBytes` counts as `Overlay.dirtyBytes` does. */
 export async function inspectOverlay(
   storage: Storage,
   folder: string,
-): Promise<{ disk: DiskId; epoch: number; base: GenerationId; layers: number; isClean: boolean } | null> {
+): Promise<{
+  disk: DiskId;
+  epoch: number;
+  base: GenerationId;
+  layers: number;
+  isClean: boolean;
+  dirtyBytes: number;
+} | null> {
   const live: ReplayedMap[] = [];
   let rebased: ReplayedMap['rebased'] = null;
   for (const number of (await layerNumbers(storage, folder)).reverse()) {
@@ -92,6 +99,7 @@ export async function inspectOverlay(
     base: rebased?.base ?? first.header.base,
     layers: live.length,
     isClean: live.every((layer) => layer.map.dataBlocks === 0 && layer.map.holeBlocks === 0),
+    dirtyBytes: live.reduce((sum, layer) => sum + layer.map.dataBlocks * BLOCK_BYTES, 0),
   };
 }
 
