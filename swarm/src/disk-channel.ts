@@ -26,8 +26,10 @@ import {
   decodeExtension,
   type ExtensionMessage,
   encodeExtension,
+  generationMessages,
   LANE_CLASSES,
   type LaneClass,
+  MAX_EPOCH_RECORDS,
   PieceSpaces,
 } from '@diskswarm/wire';
 import type { ChannelLink } from './channel-link.ts';
@@ -58,6 +60,8 @@ export class DiskChannel {
   readonly #requests = new Map<RequestToken, { readonly lane: LaneClass; readonly index: number }>();
   readonly #paths = new PathRequests();
   readonly #gate: RosterGate;
+  /** Epoch records that came ahead of their generation. */
+  #epochs: Uint8Array[] = [];
   readonly #received: RateMeter;
   readonly #sent: RateMeter;
   #handlers: ChannelHandlers | null = null;
@@ -194,7 +198,8 @@ export class DiskChannel {
       this.#link.renew(this);
       return false;
     }
-    this.#say({ kind: 'generation', space: opened.space, ...offered });
+    const message = { kind: 'generation', space: opened.space, ...offered } as const;
+    for (const part of generationMessages(message)) this.#say(part);
     return true;
   }
 
@@ -333,8 +338,15 @@ export class DiskChannel {
       throw new DiskswarmError('PROTOCOL_ERROR', `a ${message.kind} message before the roster`);
     }
     switch (message.kind) {
+      case 'epochs':
+        this.#epochs.push(...message.epochs);
+        if (this.#epochs.length > MAX_EPOCH_RECORDS)
+          throw new DiskswarmError('PROTOCOL_ERROR', 'too many epoch records');
+        break;
       case 'generation': {
-        const { space, pieces, generation, record, epochs } = message;
+        const { space, pieces, generation, record } = message;
+        const epochs = [...this.#epochs, ...message.epochs];
+        this.#epochs = [];
         this.#spaces.adopt(space, generation, pieces);
         this.#gate.pass(lengthBytes, () => this.#handlers?.onGeneration({ generation, pieces, record, epochs }));
         break;

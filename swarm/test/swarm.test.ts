@@ -228,6 +228,22 @@ test('when the indexes of a channel are used up, it is opened anew', async (t) =
   t.true(await world.clock.until(() => atOffice.pieces.length === 1));
 });
 
+test('a generation with a history that no message has room for arrives with all of it', async (t) => {
+  const { world, atHome, atOffice, home, office } = await connectedPair();
+  const epochs = Array.from({ length: 3000 }, (_, index) =>
+    Uint8Array.from({ length: 450 }, (_byte, at) => index + at),
+  );
+  const later = { ...offered(100, '06'.repeat(32) as GenerationId), epochs };
+  t.true(atHome.ready[0]!.openGeneration(later));
+  t.true(await world.clock.until(() => atOffice.generations.length === 2));
+  t.deepEqual(atOffice.generations[1]?.epochs, epochs);
+  const next = offered(100, '07'.repeat(32) as GenerationId);
+  atHome.ready[0]!.openGeneration(next);
+  t.true(await world.clock.until(() => atOffice.generations.length === 3));
+  t.deepEqual(atOffice.generations[2]?.epochs, next.epochs);
+  t.deepEqual(home.misbehaviour.concat(office.misbehaviour), []);
+});
+
 test('a host that dials itself notices', async (t) => {
   const world = new World();
   const home = await world.host('home');

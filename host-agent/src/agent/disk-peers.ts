@@ -247,7 +247,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
       this.#tellEpochs(link);
       return true;
     }
-    const epochs = records.map((record) => record.bytes);
+    const epochs = records.filter(({ id }) => !link.epochs.has(id)).map((record) => record.bytes);
     if (!channel.openGeneration({ generation: head.id, pieces: view.piecesTotal, record: head.bytes, epochs })) return false;
     for (const { id } of records) link.epochs.add(id);
     return true;

@@ -4,7 +4,7 @@
  * What an id or a record means is left to the handlers; here stand types, lengths and names. Unknown fields are refused.
  */
 import { DiskswarmError } from '@diskswarm/core';
-import { NAME_PATTERN } from '@diskswarm/identity';
+import { MAX_INVITATION_CHARS, NAME_PATTERN } from '@diskswarm/identity';
 import { z } from 'zod';
 import type { ControlMethod, ControlParams } from './methods.ts';
 
@@ -38,10 +38,7 @@ const SCHEMAS: { readonly [M in ControlMethod]: z.ZodType<ControlParams<M>> } = 
   'disk.ownerView': named,
   'disk.applyRoster': z.strictObject({ name, rosterBundle: hex }),
   'disk.join': z.strictObject({
-    invitation: z
-      .string()
-      .min(1)
-      .max(1024 * 1024),
+    invitation: z.string().min(1).max(MAX_INVITATION_CHARS),
     name: name.nullable(),
   }),
   'disk.ls': nothing,

@@ -41,7 +41,7 @@ const MAX_PLACE_BYTES = 512;
 export interface InvitationContent {
   readonly genesis: Genesis;
   readonly roster: Roster;
-  /** The epoch records of the disk; left out of a line that they would make too long, to be learned from the first peer. */
+  /** The epoch records of the disk. */
   readonly epochs: readonly EpochRecord[];
   /** Announce URLs, at most 16. */
   readonly trackers: readonly string[];
@@ -65,12 +65,15 @@ export type InvitationRefusal = 'malformed' | 'too-long' | 'version' | 'incomple
 export function createInvitation(content: InvitationContent, owner: Owner): string {
   activeMember(content.roster, content.host);
   checkPlaces(content);
-  const line = encodeLine(content, content.epochs, owner);
-  const shorter = line.length > MAX_INVITATION_CHARS ? encodeLine(content, [], owner) : line;
-  if (shorter.length <= MAX_INVITATION_CHARS) return shorter;
-  throw new DiskswarmError('LIMIT_EXCEEDED', 'the roster is too large for an invitation', {
-    data: { limit: MAX_INVITATION_CHARS },
-  });
+  const line = encodeLine(content, owner);
+  if (line.length <= MAX_INVITATION_CHARS) return line;
+  throw new DiskswarmError(
+    'LIMIT_EXCEEDED',
+    'the disk has too many hosts, or changed its owner too often, for an invitation',
+    {
+      data: { limit: MAX_INVITATION_CHARS },
+    },
+  );
 }
 
 function checkPlaces({ trackers, addresses, name }: InvitationContent): void {
@@ -89,12 +92,12 @@ function checkPlaces({ trackers, addresses, name }: InvitationContent): void {
   }
 }
 
-function encodeLine(content: InvitationContent, epochs: readonly EpochRecord[], owner: Owner): string {
+function encodeLine(content: InvitationContent, owner: Owner): string {
   const body: { [key: string]: Canonical } = {
     kind: 'invitation',
     genesis: content.genesis.bytes,
     roster: content.roster.bytes,
-    epochs: epochs.map((record) => record.bytes),
+    epochs: content.epochs.map((record) => record.bytes),
     trackers: content.trackers,
     addresses: content.addresses,
     name: content.name,

@@ -15,8 +15,8 @@ export const MAX_RECORD_BYTES = 2048;
 export const MAX_GENERATION_BYTES = 4096;
 /** Bytes of a genesis. */
 export const MAX_GENESIS_BYTES = 1024;
-/** Characters of an invitation: room for a full roster. */
-export const MAX_INVITATION_CHARS = 256 * 1024;
+/** Characters of an invitation: room for a full roster and every epoch record a disk can have, as they are in practice. */
+export const MAX_INVITATION_CHARS = 3 * 1024 * 1024;
 /** Trackers, and addresses of the inviter, in an invitation. */
 export const MAX_INVITATION_PLACES = 16;
 /** Largest epoch and largest sequence number. */

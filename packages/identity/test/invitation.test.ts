@@ -7,6 +7,7 @@ import {
   createRoster,
   type EpochRecord,
   type InvitationContent,
+  MAX_EPOCH_RECORDS,
   MAX_INVITATION_CHARS,
   MAX_MEMBERS,
   parseInvitation,
@@ -109,9 +110,9 @@ test('nobody is invited whom the roster does not list, or with places that are n
   }
 });
 
-test('a full roster fits, and a history that does not is left for the first peer', (t) => {
-  const hosts = Array.from({ length: MAX_MEMBERS - 1 }, () => createHostKeys(random).hostId);
-  const members = [office.hostId, ...hosts].map((host) => ({ host, role: 'writer' as const }));
+test('a full roster fits together with the longest history, and what does not fit is refused', (t) => {
+  const hosts = Array.from({ length: MAX_MEMBERS - 2 }, () => createHostKeys(random).hostId);
+  const members = [home.hostId, office.hostId, ...hosts].map((host) => ({ host, role: 'writer' as const }));
   const full = createRoster({ genesis, sequence: 2, members, secret }, owner, random);
   t.deepEqual(
     parseInvitation(createInvitation({ ...content, roster: full, epochs: [] }, owner), office).secret,
@@ -124,6 +125,11 @@ test('a full roster fits, and a history that does not is left for the first peer
     { at: start.current.head, to: office.hostId, finalGeneration: first.id, finalSequence: 1, nonce: random.bytes(16) },
     home,
   );
-  const epochs: EpochRecord[] = [grant, ...Array<EpochRecord>(600).fill(record)];
-  t.deepEqual(parseInvitation(createInvitation({ ...content, epochs }, owner), office).epochs, []);
+  const history = (length: number): EpochRecord[] => [grant, ...Array<EpochRecord>(length - 1).fill(record)];
+  const longest = createInvitation({ ...content, roster: full, epochs: history(MAX_EPOCH_RECORDS) }, owner);
+  t.is(parseInvitation(longest, office).epochs.length, MAX_EPOCH_RECORDS);
+  t.is(
+    codeOf(() => createInvitation({ ...content, epochs: history(2 * MAX_EPOCH_RECORDS) }, owner)),
+    'LIMIT_EXCEEDED',
+  );
 });

@@ -44,7 +44,12 @@ export interface GenerationMessage {
   readonly generation: GenerationId;
   /** The signed generation record. */
   readonly record: Uint8Array;
-  /** Signed epoch records that the peer may lack, oldest first. */
+  /** Signed epoch records that the peer may lack, besides those of the epochs messages before. */
+  readonly epochs: readonly Uint8Array[];
+}
+/** Epoch records that belong to the next generation message, which has no room for them. */
+export interface EpochsMessage {
+  readonly kind: 'epochs';
   readonly epochs: readonly Uint8Array[];
 }
 /** What the sender has and lacks of a generation, added to what it said before. */
@@ -84,6 +89,7 @@ export interface OwnershipMessage {
 export type ExtensionMessage =
   | RosterMessage
   | GenerationMessage
+  | EpochsMessage
   | ClaimsMessage
   | PathMessage
   | PagesMessage
@@ -96,6 +102,7 @@ const PREFIX = 'ds_';
 export const CONTROL_EXTENSIONS: readonly string[] = [
   'roster',
   'generation',
+  'epochs',
   'claims',
   'path',
   'pages',
@@ -128,6 +135,8 @@ function payloadOf(message: ExtensionMessage): Uint8Array {
         record: message.record,
         space: message.space,
       });
+    case 'epochs':
+      return encode({ epochs: message.epochs });
     case 'claims':
       return encode({ has: encodeRuns(message.has), lacks: encodeRuns(message.lacks), space: message.space });
     case 'path':
@@ -164,9 +173,11 @@ export function decodeExtension(name: string, payload: Uint8Array): ExtensionMes
         pieces: fields.integer('pieces', 1, MAX_PIECES),
         generation: idFromBytes<GenerationId>(fields.bytes('id', { length: ID_BYTES })),
         record: fields.bytes('record', { max: MAX_GENERATION_RECORD_BYTES }),
-        epochs: byteStrings(fields, 'epochs', MAX_EPOCH_RECORDS, (bytes) => bytes.length <= MAX_EPOCH_RECORD_BYTES),
+        epochs: epochRecords(fields),
       };
     }
+    case 'epochs':
+      return { kind, epochs: epochRecords(decode(['epochs'])) };
     case 'claims': {
       const fields = decode(['has', 'lacks', 'space']);
       const runs = (key: string): RangeSet =>
@@ -204,6 +215,10 @@ export function decodeExtension(name: string, payload: Uint8Array): ExtensionMes
   }
 }
 
+function epochRecords(fields: RecordReader): Uint8Array[] {
+  return byteStrings(fields, 'epochs', MAX_EPOCH_RECORDS, (bytes) => bytes.length <= MAX_EPOCH_RECORD_BYTES);
+}
+
 function byteStrings(
   fields: RecordReader,
   key: string,
@@ -214,6 +229,22 @@ function byteStrings(
     if (item instanceof Uint8Array && accept(item)) return item;
     throw new DiskswarmError('FORMAT_INVALID', `"${key}" has an item that does not fit`, { data: { key } });
   });
+}
+
+/** A generation as messages that fit: epoch records beyond half of what one takes go ahead of it. */
+export function* generationMessages(message: GenerationMessage): Generator<EpochsMessage | GenerationMessage, void> {
+  let part: Uint8Array[] = [];
+  let partBytes = 0;
+  for (const epoch of message.epochs) {
+    if (partBytes + epoch.length > MAX_EXTENSION_BYTES / 2) {
+      yield { kind: 'epochs', epochs: part };
+      part = [];
+      partBytes = 0;
+    }
+    part.push(epoch);
+    partBytes += epoch.length;
+  }
+  yield { ...message, epochs: part };
 }
 
 /** Claims of any size as messages that fit: each repeats the space and holds at most MAX_CLAIM_RUNS runs of a kind. */

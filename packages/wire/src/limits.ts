@@ -17,7 +17,7 @@ export const MAX_HELLO_BYTES = 1024;
 export const MAX_CLAIM_RUNS = 1024;
 /** A signed generation record inside a message. */
 export const MAX_GENERATION_RECORD_BYTES = 8 * KIB;
-/** Epoch records that travel with a generation. */
+/** Epoch records that travel with a generation, in whatever number of messages. */
 export const MAX_EPOCH_RECORDS = 4096;
 /** One epoch record. */
 export const MAX_EPOCH_RECORD_BYTES = 2 * KIB;

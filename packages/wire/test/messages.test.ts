@@ -21,6 +21,7 @@ import {
   encodeExtension,
   encodeLaneControl,
   encodeLaneHello,
+  generationMessages,
   type LaneControl,
   LaneControlReader,
   MAX_EXTENSION_BYTES,
@@ -42,6 +43,7 @@ const messages: Record<string, ExtensionMessage> = {
     record: bytes(9),
     epochs: [bytes(4), bytes(5, 6)],
   },
+  epochs: { kind: 'epochs', epochs: [bytes(1, 2), bytes(3)] },
   claims: {
     kind: 'claims',
     space: 0,
@@ -70,6 +72,22 @@ test('every kind of message has its lane', (t) => {
       .map((kind) => `ds_${kind}`)
       .toSorted(),
   );
+});
+
+test('a long history travels ahead of its generation, in messages that fit', (t) => {
+  const epochs = Array.from({ length: 3000 }, (_, index) => new Uint8Array(450).fill(index % 251));
+  const message = { kind: 'generation', space: 0, pieces: 9, generation, record: bytes(1), epochs } as const;
+  const parts = [...generationMessages(message)];
+  const sent = parts.map((part) => encodeExtension(part));
+  t.true(sent.every(({ payload }) => payload.length <= MAX_EXTENSION_BYTES));
+  const decoded = sent.map(({ name, payload }) => decodeExtension(name, payload));
+  t.deepEqual(
+    decoded.flatMap((part) => (part.kind === 'epochs' || part.kind === 'generation' ? part.epochs : [])),
+    epochs,
+  );
+  t.deepEqual([...new Set(decoded.slice(0, -1).map(({ kind }) => kind))], ['epochs']);
+  t.is(decoded.at(-1)?.kind, 'generation');
+  t.deepEqual([...generationMessages({ ...message, epochs: [] })], [{ ...message, epochs: [] }]);
 });
 
 test('pages keep their size', (t) => {
