@@ -247,7 +247,8 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
       this.#tellEpochs(link);
       return true;
     }
-    const epochs = records.filter(({ id }) => !link.epochs.has(id)).map((record) => record.bytes);
+    // All of them, told before or not: one that the host refused for what it lacked then may fit now.
+    const epochs = records.map((record) => record.bytes);
     if (!channel.openGeneration({ generation: head.id, pieces: view.piecesTotal, record: head.bytes, epochs })) return false;
     for (const { id } of records) link.epochs.add(id);
     return true;
