@@ -5,7 +5,7 @@
  * the layers. A crash in between is finished by the next seal: layers that a generation holds already change nothing.
  */
 import { DiskswarmError, hasCode, type GenerationId, type PageId, type PieceIndex, PRIORITY } from '@diskswarm/core';
-import { type FrozenLayerName, openFrozenLayer, Overlay, type SealResult, sealOverlay } from '@diskswarm/disk';
+import { type FrozenLayerName, MAX_LAYERS, openFrozenLayer, Overlay, type SealResult, sealOverlay } from '@diskswarm/disk';
 import { createGeneration, type Generation } from '@diskswarm/identity';
 import type { DiskAttachment } from './disk-attachment.ts';
 import type { DiskContent } from './disk-content.ts';
@@ -44,9 +44,10 @@ interface LayerSource {
   release(): Promise<void>;
 }
 
-/** What was cut; `layer` is the uppermost frozen layer. */
+/** What was cut; `layer` is the uppermost frozen layer, `layers` how many there were. */
 interface Cut extends SealResult {
   readonly layer: number;
+  readonly layers: number;
 }
 
 export class DiskSealer {
@@ -58,16 +59,26 @@ export class DiskSealer {
 
   /** The newest generation, with all that was written up to the call. Not reentrant. SEAL_NEEDS_CHUNKS where remainders are not to be had. */
   async seal({ signal }: { signal: AbortSignal }): Promise<SealOutcome> {
+    let changedPieces = 0;
+    for (;;) {
+      const round = await this.#sealFrozen(signal);
+      changedPieces += round.changedPieces;
+      if (!round.more) return { generation: round.generation, changedPieces };
+    }
+  }
+
+  /** Seals what can be frozen now; `more` when seals that failed left so many layers that the newest writes had no place among them. */
+  async #sealFrozen(signal: AbortSignal): Promise<SealOutcome & { readonly more: boolean }> {
     const { name, records } = this.#options;
     const attachment = this.#options.attachment();
     const { head } = records;
     if (head === null) throw new DiskswarmError('GENERATION_NOT_FOUND', `disk "${name}" has no generation yet`, { data: { name } });
-    if (!attachment.writable && !(await attachment.hasOverlay())) return { generation: head, changedPieces: 0 };
+    if (!attachment.writable && !(await attachment.hasOverlay())) return { generation: head, changedPieces: 0, more: false };
     const view = await this.#options.viewOf(head.id);
     const layers = await this.#layers(attachment, view);
     try {
       const cut = await this.#cut(layers, view, signal);
-      if (cut === null) return { generation: head, changedPieces: 0 };
+      if (cut === null) return { generation: head, changedPieces: 0, more: false };
       const generation = cut.changedPieces === 0 ? head : await this.#record(head, cut.root);
       if (records.head?.id !== generation.id) {
         throw new DiskswarmError('GENERATION_UNTRUSTED', `disk "${name}" was taken over while it was sealed; what was written here is kept in its overlay`, { data: { name } });
@@ -78,7 +89,7 @@ export class DiskSealer {
       }
       await layers.rebase({ generation: generation.id, root: cut.root }, cut.layer, cut.changedLeaves);
       await this.#options.onSealed();
-      return { generation, changedPieces: cut.changedPieces };
+      return { generation, changedPieces: cut.changedPieces, more: cut.layers >= MAX_LAYERS - 1 };
     } finally {
       attachment.forgetDirtyBytes();
       await layers.release();
@@ -121,7 +132,7 @@ export class DiskSealer {
         signal,
       });
       await env.store.sync();
-      return { ...result, layer: last.layer };
+      return { ...result, layer: last.layer, layers: names.length };
     } finally {
       for (const layer of layers) await layer.close();
     }

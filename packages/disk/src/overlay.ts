@@ -24,7 +24,7 @@ import { type FrozenStack, recoverLayers, removeLayer, SUSPECT_NAME } from './ov
 import { SpaceBudget } from './space-budget.ts';
 import { WarmRing } from './warm-ring.ts';
 
-/** Most layers at once: freezing again and again without a seal that succeeds ends here. */
+/** Most layers at once: freezing again and again without a seal that succeeds adds none beyond. */
 export const MAX_LAYERS = 64;
 /** What a dirty piece may cost beside its chunk: its own leaf page and the record around it. */
 const PIECE_OVERHEAD_BYTES = 8 * 1024 + 256;
@@ -257,18 +257,15 @@ export class Overlay {
 
   /**
    * Puts a new layer on top and makes all below it durable and immutable; resolves with what is to be sealed, bottom first
-   * (empty when nothing was written). The guest may write all the while. Rejects with DISK_FULL (nothing changed), LIMIT_EXCEEDED or WRITE_FAILED.
+   * (empty when nothing was written). The guest may write all the while. With `MAX_LAYERS` layers none is added: who gets one
+   * less than that many to seal freezes again afterwards. Rejects with DISK_FULL (nothing changed) or WRITE_FAILED.
    */
   freeze(): Promise<FrozenLayerName[]> {
     return this.#inTurn(async () => {
       this.#assertUsable();
       const old = this.#top;
       if (old.map.dataBlocks === 0 && old.map.holeBlocks === 0) return this.frozen;
-      if (this.#layers.length >= MAX_LAYERS) {
-        throw new DiskswarmError('LIMIT_EXCEEDED', `${MAX_LAYERS} layers wait to be sealed; seal them first`, {
-          data: { layers: this.#layers.length },
-        });
-      }
+      if (this.#layers.length >= MAX_LAYERS) return this.frozen;
       const next = await Layer.create(this.#context, { ...old.header, layer: old.header.layer + 1, base: this.#base });
       try {
         this.commit();

@@ -98,7 +98,7 @@ test('freezing without a seal that succeeds ends at a bound, and one seal takes 
   t.is((await disk.overlay.freeze()).length, MAX_LAYERS - 1, 'nothing new to freeze');
   await disk.write(0, noise(512, 77));
   content.set(noise(512, 77), 0);
-  t.true(hasCode(await t.throwsAsync(disk.overlay.freeze()), 'LIMIT_EXCEEDED'));
+  t.is((await disk.overlay.freeze()).length, MAX_LAYERS - 1, 'no room for another layer');
   t.deepEqual(await disk.readAll(), content);
   await disk.overlay.close();
   await disk.attach();

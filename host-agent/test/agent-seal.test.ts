@@ -1,0 +1,30 @@
+/** A seal takes everything that was written before it, also after many that could not be finished. */
+import { DiskswarmError } from '@diskswarm/core';
+import { MAX_LAYERS } from '@diskswarm/disk';
+import test from 'ava';
+import { never, withHost } from './support/agent.ts';
+
+test('after more failed seals than an overlay has room for, one seal brings all that was written', async (t) => {
+  await withHost(1, async (host) => {
+    const disk = await host.import((piece) => (piece % 3) + 1);
+    await host.attach();
+    const { store } = host.agent.env;
+    const real = store.sync.bind(store);
+    const failures = MAX_LAYERS + 6;
+    store.sync = () => Promise.reject(new DiskswarmError('DISK_FULL', 'no room for the new chunks'));
+    for (let piece = 0; piece < failures; piece++) {
+      await host.write(piece, 0x80 + piece);
+      t.is((await t.throwsAsync(disk.seal(never), { instanceOf: DiskswarmError })).code, 'DISK_FULL');
+    }
+    store.sync = real;
+    const { generation, changedPieces } = await disk.seal(never);
+    t.is(generation.id, disk.records.head?.id);
+    t.is(generation.sequence, 3);
+    t.is(changedPieces, failures);
+    t.is(await disk.attachment.dirtyBytes(), 0);
+    await disk.detach();
+    await host.attach(true);
+    for (let piece = 0; piece < failures; piece++)
+      t.deepEqual(await host.read(piece), new Uint8Array(16).fill(0x80 + piece));
+  });
+});
