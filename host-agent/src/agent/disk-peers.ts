@@ -4,19 +4,32 @@
  * One link per connected host. Records are checked and durable before they are used or passed on; claims name only pieces that are durable
  * here. Fetching is the scheduler's business, which reads the links' availability.
  */
-import { type ChunkId, DiskswarmError, type EpochRecordId, type ErrorCode, type GenerationId, type HostId, type PieceIndex } from '@diskswarm/core';
-import { Availability, RangeSet } from '@diskswarm/bitfield';
+
+import { RangeSet } from '@diskswarm/bitfield';
+import {
+  type ChunkId,
+  DiskswarmError,
+  type ErrorCode,
+  type GenerationId,
+  type HostId,
+  type PieceIndex,
+} from '@diskswarm/core';
 import { decodeEpochRecord, type EpochRecord, type Generation, memberOf, type SwarmSecret } from '@diskswarm/identity';
 import { decodeOwnershipMessage, encodeOwnershipMessage, type OwnershipMessage } from '@diskswarm/ownership';
-import type { ChannelHandlers, DiskChannel, DiskMembership, DiskServer, FetchDisk, FetchEngine, FetchHolder, OfferedGeneration } from '@diskswarm/swarm';
+import type {
+  ChannelHandlers,
+  DiskChannel,
+  DiskMembership,
+  DiskServer,
+  FetchDisk,
+  FetchEngine,
+  FetchHolder,
+  OfferedGeneration,
+} from '@diskswarm/swarm';
 import type { DiskRecords } from './disk-records.ts';
 import type { GenerationView } from './generation-view.ts';
 import type { PathSource } from './page-fetch.ts';
-
-/** Runs kept of one peer's claims about one generation. */
-const MAX_CLAIM_RUNS = 65_536;
-/** Generations of one peer whose claims are kept. */
-const MAX_CLAIMED_GENERATIONS = 8;
+import { PeerLink } from './peer-link.ts';
 
 /** What happens that is more than a link's business. */
 export interface PeersListener {
@@ -33,66 +46,6 @@ export interface PeersListener {
 /** Errors that say a record was made up, not merely that it does not fit what we know. */
 const FORGERY: readonly ErrorCode[] = ['FORMAT_INVALID', 'SIGNATURE_INVALID', 'INVALID_ID', 'PROTOCOL_ERROR'];
 
-/** A connected host, as far as this disk goes. */
-export class PeerLink {
-  readonly channel: DiskChannel;
-  readonly #claims = new Map<GenerationId, Availability>();
-  /** Generations about which this host told everything; later ones need only what changed. */
-  readonly told = new Set<GenerationId>();
-  /** Epoch records that this host has, as far as we were told or told it. */
-  readonly epochs = new Set<EpochRecordId>();
-
-  constructor(channel: DiskChannel) {
-    this.channel = channel;
-  }
-
-  get host(): HostId {
-    return this.channel.host;
-  }
-
-  /** What the host has of a generation; undefined while it said nothing. */
-  claimsOf(generation: GenerationId): Availability | undefined {
-    return this.#claims.get(generation);
-  }
-
-  learn(generation: GenerationId, has: RangeSet, lacks: RangeSet): void {
-    const claims = this.#ensure(generation);
-    claims.learnLacks(lacks);
-    claims.learnHas(has);
-  }
-
-  /** What the host said of `parent` holds for `generation` too, except where they differ. */
-  inherit(generation: GenerationId, parent: GenerationId, changed: RangeSet): void {
-    const before = this.#claims.get(parent);
-    if (before === undefined) return;
-    const claims = before.clone();
-    claims.forget(changed);
-    const said = this.#claims.get(generation);
-    if (said !== undefined) {
-      claims.learnLacks(said.lacks);
-      claims.learnHas(said.has);
-    }
-    this.#keep(generation, claims);
-  }
-
-  #ensure(generation: GenerationId): Availability {
-    const known = this.#claims.get(generation);
-    if (known !== undefined) return known;
-    const fresh = new Availability({ maxRuns: MAX_CLAIM_RUNS });
-    this.#keep(generation, fresh);
-    return fresh;
-  }
-
-  #keep(generation: GenerationId, claims: Availability): void {
-    this.#claims.delete(generation);
-    this.#claims.set(generation, claims);
-    for (const oldest of this.#claims.keys()) {
-      if (this.#claims.size <= MAX_CLAIMED_GENERATIONS) return;
-      this.#claims.delete(oldest);
-    }
-  }
-}
-
 export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
   readonly server: DiskServer;
   readonly #records: DiskRecords;
@@ -105,7 +58,14 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
   /** Counts what may change the answer of a path request. */
   #changes = 0;
 
-  constructor(options: { records: DiskRecords; server: DiskServer; fetch: FetchEngine; listener: PeersListener; head: () => GenerationView | null; trace: () => Uint8Array | null }) {
+  constructor(options: {
+    records: DiskRecords;
+    server: DiskServer;
+    fetch: FetchEngine;
+    listener: PeersListener;
+    head: () => GenerationView | null;
+    trace: () => Uint8Array | null;
+  }) {
     this.#records = options.records;
     this.server = options.server;
     this.#listener = options.listener;
@@ -189,7 +149,8 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
         const copy = new Uint8Array(message);
         inTurn(async () => {
           const decoded = decodeOwnershipMessage(copy);
-          if (decoded.disk !== this.disk) throw new DiskswarmError('PROTOCOL_ERROR', 'a message of ownership about another disk');
+          if (decoded.disk !== this.disk)
+            throw new DiskswarmError('PROTOCOL_ERROR', 'a message of ownership about another disk');
           if (decoded.kind === 'epoch') await this.#onEpochs(link, [decoded.record]);
           else await this.#listener.ownership(link.host, decoded);
         });
@@ -249,7 +210,8 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     }
     // All of them, told before or not: one that the host refused for what it lacked then may fit now.
     const epochs = records.map((record) => record.bytes);
-    if (!channel.openGeneration({ generation: head.id, pieces: view.piecesTotal, record: head.bytes, epochs })) return false;
+    if (!channel.openGeneration({ generation: head.id, pieces: view.piecesTotal, record: head.bytes, epochs }))
+      return false;
     for (const { id } of records) link.epochs.add(id);
     return true;
   }
@@ -269,7 +231,8 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     const has = new RangeSet();
     for (const piece of pieces) has.add(piece);
     for (const link of this.links()) {
-      if (link.channel.knows(view.subject.generation)) link.channel.sendClaims(view.subject.generation, has, new RangeSet());
+      if (link.channel.knows(view.subject.generation))
+        link.channel.sendClaims(view.subject.generation, has, new RangeSet());
     }
   }
 
@@ -283,14 +246,20 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
   }
 
   /** Asks one host after the other for the pages of a path; waits for another host when none has them. */
-  async requestPath(request: { root: ChunkId; piece: PieceIndex; fromLevel: number }, { signal }: { signal: AbortSignal }): ReturnType<PathSource['requestPath']> {
+  async requestPath(
+    request: { root: ChunkId; piece: PieceIndex; fromLevel: number },
+    { signal }: { signal: AbortSignal },
+  ): ReturnType<PathSource['requestPath']> {
     for (;;) {
       const seen = this.#changes;
       const byDelay = this.links().toSorted((left, right) => (left.channel.rttUs ?? 0) - (right.channel.rttUs ?? 0));
       for (const { channel } of byDelay) {
         signal.throwIfAborted();
-        const pages = await channel.requestPath(request, { signal }).catch((error: unknown) => this.#noPath(error, signal));
-        if (pages !== null && pages.length > 0) return { pages, wrong: (error) => channel.misbehaved(`wrong manifest pages: ${error.message}`) };
+        const pages = await channel
+          .requestPath(request, { signal })
+          .catch((error: unknown) => this.#noPath(error, signal));
+        if (pages !== null && pages.length > 0)
+          return { pages, wrong: (error) => channel.misbehaved(`wrong manifest pages: ${error.message}`) };
       }
       if (seen === this.#changes) await this.#nextChange(signal);
     }
@@ -319,11 +288,13 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     const newEpochs = await this.#takeEpochs(link, offered.epochs);
     const known = this.#records.generation(offered.generation) !== null;
     const generation = known ? null : await this.#records.offerGeneration(offered.record);
-    if (generation !== null && generation.id !== offered.generation) throw new DiskswarmError('PROTOCOL_ERROR', 'a generation under another name');
+    if (generation !== null && generation.id !== offered.generation)
+      throw new DiskswarmError('PROTOCOL_ERROR', 'a generation under another name');
     const head = this.#records.head?.id !== before?.id;
     if (newEpochs || head) this.#listener.recordsChanged(head);
     const view = this.#head();
-    if (view !== null && view.subject.generation === offered.generation && !link.told.has(offered.generation)) this.#claimAll(link, view);
+    if (view !== null && view.subject.generation === offered.generation && !link.told.has(offered.generation))
+      this.#claimAll(link, view);
     this.#fetch.claimsChanged(link.channel); // The generation can be asked for on this channel now.
     this.#wake();
   }
