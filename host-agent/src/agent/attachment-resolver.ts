@@ -4,7 +4,7 @@
  * The view changes when a seal puts a new generation below the overlay. A place that is damaged is read again by the store, which drops
  * what does not verify; then the chunk comes anew.
  */
-import { type ChunkId, type ChunkLocation, type ChunkStore, type Clock, hasCode, ID_BYTES, idFromBytes, PAGE_FANOUT, type PieceIndex, PRIORITY, type Priority, ZERO_ID } from '@diskswarm/core';
+import { type ChunkId, type ChunkLocation, type ChunkStore, type Clock, ID_BYTES, idFromBytes, PAGE_FANOUT, type PieceIndex, PRIORITY, type Priority, ZERO_ID } from '@diskswarm/core';
 import type { LeafView } from '@diskswarm/disk';
 import { TraceRecorder } from '@diskswarm/trace';
 import type { AttachmentOwner } from '../attachment/attachment.ts';
@@ -64,8 +64,7 @@ export class AttachmentResolver implements AttachmentOwner {
       try {
         await this.#options.store.get(id);
       } catch (error) {
-        if (!hasCode(error, 'CHUNK_CORRUPT') && !hasCode(error, 'CHUNK_NOT_FOUND') && !hasCode(error, 'READ_FAILED')) throw error;
-        view.dropPiece(piece);
+        if (!this.#options.chunks.damaged(view, piece, id, error)) throw error;
       }
     };
     check().catch((error: unknown) => this.#options.warn(`piece ${piece} is damaged and cannot be checked`, error));

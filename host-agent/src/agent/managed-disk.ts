@@ -102,7 +102,14 @@ export class ManagedDisk {
       },
       failed: (error) => warn('fetched chunks could not be made durable', error),
     });
-    this.chunks = new PieceChunks({ store, source: env.fetch, pages: fetch, intake: this.#intake, statistics: this.statistics });
+    this.chunks = new PieceChunks({
+      store,
+      source: env.fetch,
+      pages: fetch,
+      intake: this.#intake,
+      statistics: this.statistics,
+      claimedElsewhere: (view, piece) => [...this.peers.holders(view.subject.generation, piece)].some(({ certainty }) => certainty === 'has'),
+    });
     this.ownership = new OwnershipDriver({
       records,
       meta,

@@ -10,19 +10,31 @@ import type { GenerationView } from './generation-view.ts';
 import type { PageFetch } from './page-fetch.ts';
 import type { PieceIntake } from './piece-intake.ts';
 
+export interface PieceChunksOptions {
+  readonly store: ChunkStore & { forget(id: ChunkId): void };
+  readonly source: ChunkSource;
+  readonly pages: PageFetch;
+  readonly intake: PieceIntake;
+  readonly statistics: FaultStatistics;
+  /** True when a host that is connected says that it has the piece. */
+  readonly claimedElsewhere: (view: GenerationView, piece: PieceIndex) => boolean;
+}
+
 export class PieceChunks {
-  readonly #store: ChunkStore;
+  readonly #store: PieceChunksOptions['store'];
   readonly #source: ChunkSource;
   readonly #pages: PageFetch;
   readonly #intake: PieceIntake;
   readonly #statistics: FaultStatistics;
+  readonly #claimedElsewhere: (view: GenerationView, piece: PieceIndex) => boolean;
 
-  constructor(options: { store: ChunkStore; source: ChunkSource; pages: PageFetch; intake: PieceIntake; statistics: FaultStatistics }) {
+  constructor(options: PieceChunksOptions) {
     this.#store = options.store;
     this.#source = options.source;
     this.#pages = options.pages;
     this.#intake = options.intake;
     this.#statistics = options.statistics;
+    this.#claimedElsewhere = options.claimedElsewhere;
   }
 
   /** Resolves when the piece's chunk is in the store, or the piece is zero: false when nothing had to be fetched. */
@@ -58,10 +70,22 @@ export class PieceChunks {
       try {
         return await this.#store.get(id);
       } catch (error) {
-        // The store has dropped what is damaged: the next round fetches it.
-        if (!hasCode(error, 'CHUNK_CORRUPT') && !hasCode(error, 'CHUNK_NOT_FOUND')) throw error;
-        view.dropPiece(piece);
+        // What could not be used is no longer here: the next round fetches it.
+        if (!this.damaged(view, piece, id, error)) throw error;
       }
     }
+  }
+
+  /**
+   * A chunk could not be read: true when it is gone from here, to be fetched again. One that the disk reports an error for stays where nobody
+   * else has it: the error may pass, and this may be the only copy.
+   */
+  damaged(view: GenerationView, piece: PieceIndex, id: ChunkId, error: unknown): boolean {
+    if (hasCode(error, 'READ_FAILED')) {
+      if (!this.#claimedElsewhere(view, piece)) return false;
+      this.#store.forget(id);
+    } else if (!hasCode(error, 'CHUNK_CORRUPT') && !hasCode(error, 'CHUNK_NOT_FOUND')) return false;
+    view.dropPiece(piece);
+    return true;
   }
 }

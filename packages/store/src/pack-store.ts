@@ -153,8 +153,9 @@ export class PackStore implements ChunkStore {
   }
 
   /**
-   * Reads the chunk into the front of `into`, checks it against `id`, and gives its length. Rejects with CHUNK_NOT_FOUND; or with
-   * CHUNK_CORRUPT or READ_FAILED, and the chunk is then no longer here. What `into` holds after a rejection is undefined.
+   * Reads the chunk into the front of `into`, checks it against `id`, and gives its length. Rejects with CHUNK_NOT_FOUND; with
+   * CHUNK_CORRUPT, and the chunk is then no longer here; or with READ_FAILED where the disk reports an error: that may pass, and this
+   * may be the only copy, so it stays until somebody who can fetch it again calls `forget`. What `into` holds after a rejection is undefined.
    */
   async verifiedRead(id: ChunkId, into: Uint8Array): Promise<number> {
     for (;;) {
@@ -165,15 +166,25 @@ export class PackStore implements ChunkStore {
       const result = await readChunk(this.#context, handle, into.subarray(0, lengthBytes));
       if (result.outcome === 'moved') continue;
       if (result.outcome === 'read' && toHex(result.hash) === id) return lengthBytes;
+      if (result.outcome === 'unreadable') {
+        const { path, positionBytes } = this.locate(id)!;
+        throw new DiskswarmError('READ_FAILED', `${path}: the chunk at byte ${positionBytes} is unreadable`, {
+          data: { id, path, positionBytes },
+          cause: result.error,
+        });
+      }
       const kind = result.outcome === 'read' ? 'changed' : result.outcome;
       const { path, positionBytes } = dropDamaged(this.#context, handle, kind, id);
-      const code = kind === 'unreadable' ? 'READ_FAILED' : 'CHUNK_CORRUPT';
-      const cause = 'error' in result ? result.error : undefined;
-      throw new DiskswarmError(code, `${path}: the chunk at byte ${positionBytes} is ${kind}`, {
+      throw new DiskswarmError('CHUNK_CORRUPT', `${path}: the chunk at byte ${positionBytes} is ${kind}`, {
         data: { id, path, positionBytes },
-        cause,
       });
     }
+  }
+
+  /** Takes a chunk that could not be read out of the index, because it can be had elsewhere. */
+  forget(id: ChunkId): void {
+    const handle = this.#catalog.findId(id);
+    if (handle >= 0) dropDamaged(this.#context, handle, 'unreadable', id);
   }
 
   /**

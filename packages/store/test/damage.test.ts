@@ -40,7 +40,7 @@ test('a chunk that is damaged is not served, is dropped for good, and can come a
   });
 });
 
-test('a place the disk cannot read is dropped too', async (t) => {
+test('a place the disk cannot read stays until somebody can do without it', async (t) => {
   await onHost(10, async ({ storage, disk }) => {
     const damages: Damage[] = [];
     const store = await openStore(storage, damages);
@@ -48,6 +48,9 @@ test('a place the disk cannot read is dropped too', async (t) => {
     await store.put(one.id, one.bytes, DISK_A);
     disk.fail({ operation: 'read', pathPrefix: 'store/packs' });
     await t.throwsAsync(store.get(one.id), { code: 'READ_FAILED' });
+    t.deepEqual(damages, []);
+    t.deepEqual(Buffer.from(await store.get(one.id)), Buffer.from(one.bytes));
+    store.forget(one.id);
     t.is(damages[0]!.kind, 'unreadable');
     await t.throwsAsync(store.get(one.id), { code: 'CHUNK_NOT_FOUND' });
     await store.put(one.id, one.bytes, DISK_A);

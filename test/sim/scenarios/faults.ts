@@ -23,6 +23,7 @@ const FAILURES: readonly ErrorCode[] = [
   'ABORTED',
   'CHUNK_NOT_FOUND',
   'CHUNK_CORRUPT',
+  'SEAL_NEEDS_CHUNKS',
 ];
 
 export const faults: Scenario = {
