@@ -10,7 +10,7 @@ import { diskKey } from './disk-records.ts';
 import type { MetaTable } from './meta-table.ts';
 
 /** Largest encoded trace; longer ones are cut at their end. */
-export const MAX_TRACE_BYTES = 200 * 1024;
+const MAX_TRACE_BYTES = 200 * 1024;
 /** A session that touched fewer pieces (a look at the partition table) says nothing about the next boot. */
 const MIN_RECORDED_PIECES = 8;
 const ANY_PIECE = 2 ** 30;

@@ -12,7 +12,7 @@ import { runTool, toolError } from './run-tool.ts';
 export type ImageFormat = 'raw' | 'qcow2' | 'nbd';
 
 /** A part of an image that must be read; what lies between extents is zero. */
-export interface ImageExtent {
+interface ImageExtent {
   readonly offsetBytes: number;
   readonly lengthBytes: number;
 }
