@@ -45,7 +45,8 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
     'disk.ownerView': async ({ name }) => {
       const { records } = agent.disk(name);
       const secret = records.secrets[0];
-      if (secret === undefined) throw new DiskswarmError('REVOKED', `this host was revoked from disk "${name}"`, { data: { name } });
+      // A roster made from what a revoked host knows would bring its old secret back for everybody.
+      if (secret === undefined || records.member?.revoked !== undefined) throw new DiskswarmError('REVOKED', `this host was revoked from disk "${name}"`, { data: { name } });
       return {
         diskId: records.disk,
         genesis: toHex(records.genesis.bytes),
@@ -172,6 +173,8 @@ async function assertHandoverPossible(agent: Agent, disk: ManagedDisk, host: Hos
 /** Hands the disk over and waits for the verdict; without one in time the hand-over is in doubt. Asking again waits again. */
 async function handOver(agent: Agent, disk: ManagedDisk, to: HostId, signal: AbortSignal): Promise<void> {
   const before = disk.ownership.source;
+  // Asked again after a doubt that settled itself: it is where it was to go.
+  if (before.phase === 'idle' && before.last?.result === 'done' && disk.records.chain.current.owner === to) return;
   if (before.phase === 'relinquished' && before.relinquish.to !== to) throw handoverError(disk.disk, disk.name, before) as Error;
   if (before.phase !== 'relinquished') await disk.handOver(to);
   try {
@@ -196,6 +199,7 @@ async function firstNews(agent: Agent, disk: ManagedDisk, signal: AbortSignal): 
 async function take(agent: Agent, disk: ManagedDisk, signal: AbortSignal, phase: (text: string) => void): Promise<void> {
   const owns = (): boolean => disk.ownership.standing().state === 'writable';
   if (owns()) return;
+  if (disk.records.member?.revoked !== undefined) throw new DiskswarmError('REVOKED', `this host was revoked from disk "${disk.name}"`, { data: { name: disk.name } });
   phase('looking for the host that owns the disk');
   await within({ clock: agent.env.clock, limitMs: HANDOVER_TIMEOUT_MS, signal, what: `connecting to host ${disk.records.chain.current.owner}, which owns disk "${disk.name}"` }, (limited) =>
     disk.changed.until(() => owns() || disk.peers.link(disk.records.chain.current.owner) !== undefined, { signal: limited }),
