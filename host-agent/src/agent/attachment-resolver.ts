@@ -4,7 +4,7 @@
  * The view changes when a seal puts a new generation below the overlay. A place that is damaged is read again by the store, which drops
  * what does not verify; then the chunk comes anew.
  */
-import { type ChunkId, type ChunkLocation, type ChunkStore, type Clock, ID_BYTES, idFromBytes, PAGE_FANOUT, type PieceIndex, PRIORITY, type Priority, ZERO_ID } from '@diskswarm/core';
+import { type ChunkId, type ChunkLocation, type ChunkStore, type Clock, hasCode, ID_BYTES, idFromBytes, PAGE_FANOUT, type PieceIndex, PRIORITY, type Priority, ZERO_ID } from '@diskswarm/core';
 import type { LeafView } from '@diskswarm/disk';
 import { TraceRecorder } from '@diskswarm/trace';
 import type { AttachmentOwner } from '../attachment/attachment.ts';
@@ -28,6 +28,8 @@ export interface ResolverOptions {
 export class AttachmentResolver implements AttachmentOwner {
   readonly #options: ResolverOptions;
   readonly trace = new TraceRecorder({ maxEntries: MAX_TRACE_PIECES });
+  /** Places that were reported and are being looked at, by piece. */
+  readonly #checks = new Map<PieceIndex, Promise<void>>();
   #view: GenerationView;
 
   constructor(options: ResolverOptions) {
@@ -46,15 +48,23 @@ export class AttachmentResolver implements AttachmentOwner {
 
   async peek(leaf: number): Promise<LeafView | null> {
     const view = this.#view;
-    return (await view.learnLeafFromStore(leaf)) ? this.#leafView(view, leaf) : null;
+    if (!(await view.learnLeafFromStore(leaf))) return null;
+    try {
+      return await this.#leafView(view, leaf, null);
+    } catch (error) {
+      if (hasCode(error, 'CHUNK_NOT_FOUND')) return null; // Its page is damaged: `resolve` fetches it.
+      throw error;
+    }
   }
 
   async resolve(piece: PieceIndex, priority: Priority, { signal }: { signal: AbortSignal }): Promise<LeafView> {
+    // A place that was just reported is looked at first, or it would be given again.
+    await this.#checks.get(piece);
     const view = this.#view;
     const started = this.#options.clock.nowUs();
-    const fetched = await this.#options.chunks.ensure(view, piece, priority, { signal });
+    const { fetched, unstored } = await this.#options.chunks.bring(view, piece, priority, { signal });
     if (fetched && priority === PRIORITY.fault) this.#options.onFault(this.#options.clock.nowUs() - started);
-    return this.#leafView(view, Math.floor(piece / PAGE_FANOUT));
+    return this.#leafView(view, Math.floor(piece / PAGE_FANOUT), unstored?.bytes ?? null);
   }
 
   damaged(piece: PieceIndex, _location: ChunkLocation): void {
@@ -67,7 +77,12 @@ export class AttachmentResolver implements AttachmentOwner {
         if (!this.#options.chunks.damaged(view, piece, id, error)) throw error;
       }
     };
-    check().catch((error: unknown) => this.#options.warn(`piece ${piece} is damaged and cannot be checked`, error));
+    const checked = check()
+      .catch((error: unknown) => this.#options.warn(`piece ${piece} is damaged and cannot be checked`, error))
+      .finally(() => {
+        if (this.#checks.get(piece) === checked) this.#checks.delete(piece);
+      });
+    this.#checks.set(piece, checked);
   }
 
   touched(piece: PieceIndex): void {
@@ -78,7 +93,7 @@ export class AttachmentResolver implements AttachmentOwner {
     this.#options.onFailed(error);
   }
 
-  async #leafView(view: GenerationView, leaf: number): Promise<LeafView> {
+  async #leafView(view: GenerationView, leaf: number, unstored: Uint8Array | null): Promise<LeafView> {
     const page = await view.reader.leaf(leaf);
     const locations: (ChunkLocation | null)[] = [];
     for (let slot = 0; slot < PAGE_FANOUT; slot++) {
@@ -86,6 +101,6 @@ export class AttachmentResolver implements AttachmentOwner {
       const here = id !== ZERO_ID && view.has((leaf * PAGE_FANOUT + slot) as PieceIndex);
       locations.push(here ? this.#options.store.locate(id) : null);
     }
-    return { leaf, ids: new Uint8Array(page), locations };
+    return { leaf, ids: new Uint8Array(page), locations, unstored };
   }
 }

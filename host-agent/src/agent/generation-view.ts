@@ -4,7 +4,7 @@
  * One bit per piece and per leaf, so a disk of a TiB takes 2 MiB. A new generation starts from the view of the one before it and changes where the
  * manifests differ. Presence means: the chunk is in the store and admitted to this disk. Zero pieces are neither present nor missing.
  */
-import { type ChunkId, type ChunkStore, type DiskId, type GenerationId, idFromBytes, ID_BYTES, PAGE_FANOUT, type PageId, type PieceIndex, ZERO_ID } from '@diskswarm/core';
+import { type ChunkId, type ChunkStore, type DiskId, type GenerationId, hasCode, idFromBytes, ID_BYTES, PAGE_FANOUT, type PageId, type PieceIndex, ZERO_ID } from '@diskswarm/core';
 import { RangeSet } from '@diskswarm/bitfield';
 import type { Geometry } from '@diskswarm/chunk';
 import { levelsFor, ManifestReader, slotSpan, ZERO_PAGE } from '@diskswarm/manifest';
@@ -124,11 +124,12 @@ export class GenerationView {
     }
   }
 
-  /** Learns one leaf, if its pages are in the store; false when they are not. */
+  /** Learns one leaf, if its pages are in the store; false when they are not at hand. */
   async learnLeafFromStore(leaf: number): Promise<boolean> {
     if (this.#known.has(leaf)) return true;
     if ((await this.reader.missingOnPath((leaf * PAGE_FANOUT) as PieceIndex)) !== null) return false;
-    this.learnLeaf(leaf, await this.reader.leaf(leaf));
+    const page = await this.reader.leaf(leaf);
+    if (this.#pages.allStored) this.learnLeaf(leaf, page);
     return true;
   }
 
@@ -146,7 +147,8 @@ export class GenerationView {
       return;
     }
     if (!this.#pages.has(id) || (level === 0 && this.#known.has(index))) return;
-    const page = await this.#pages.get(id);
+    const page = await unlessGone(this.#pages.get(id));
+    if (page === null) return;
     if (level === 0) {
       this.learnLeaf(index, page);
       return;
@@ -192,5 +194,15 @@ export class GenerationView {
       if (id !== ZERO_ID) missing.push({ piece, id });
     }
     return missing;
+  }
+}
+
+/** Null for a page that proves to be damaged, or cannot be read now: nothing below it is known, then. */
+async function unlessGone(reading: Promise<Uint8Array>): Promise<Uint8Array | null> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (hasCode(error, 'CHUNK_NOT_FOUND') || hasCode(error, 'READ_FAILED')) return null;
+    throw error;
   }
 }

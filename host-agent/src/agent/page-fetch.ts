@@ -51,6 +51,7 @@ export class PageFetch {
 
   /** Fetches every page of the generation that is not here, then learns which of its pieces are. */
   async fetchAll(view: GenerationView, options: { signal: AbortSignal }): Promise<void> {
+    await this.#pages.storeHeld();
     const tasks = new Set<Promise<void>>();
     for await (const leaf of this.#missingLeaves(view, options)) {
       const task: Promise<void> = this.idOf(view, (leaf * PAGE_FANOUT) as PieceIndex, options).then(() => void tasks.delete(task));
@@ -59,6 +60,7 @@ export class PageFetch {
       if (tasks.size >= PATHS_AT_ONCE) await Promise.race(tasks);
     }
     await Promise.all(tasks);
+    await this.#pages.storeHeld();
     await view.learnFromStore(options);
   }
 
@@ -91,15 +93,26 @@ export class PageFetch {
       try {
         const path = verifyPath({ pieces: view.piecesTotal, piece, from, pages: answer.pages });
         if (path.chunk === null) throw new DiskswarmError('PROTOCOL_ERROR', 'a path with pages left out', { data: { piece } });
-        // From the leaf up: a page that is here promises nothing about its children, but a walk from the root ends sooner.
-        for (const page of path.pages.toReversed()) await this.#pages.put(page.id, new Uint8Array(page.bytes));
-        this.#learn(view, piece, path.pages.at(-1));
+        if (await this.#keep(path.pages)) this.#learn(view, piece, path.pages.at(-1));
         return path.chunk;
       } catch (error) {
         if (!hasCode(error, 'CHUNK_CORRUPT') && !hasCode(error, 'FORMAT_INVALID') && !hasCode(error, 'PROTOCOL_ERROR')) throw error;
         answer.wrong(error);
       }
     }
+  }
+
+  /** False when the store has no room: then the pages are only at hand for a while, and nothing is claimed to be here. */
+  async #keep(path: readonly { readonly id: PageId; readonly bytes: Uint8Array }[]): Promise<boolean> {
+    const pages = path.map(({ id, bytes }) => ({ id, bytes: new Uint8Array(bytes) }));
+    try {
+      // From the leaf up: a page that is here promises nothing about its children, but a walk from the root ends sooner.
+      for (const { id, bytes } of pages.toReversed()) await this.#pages.put(id, bytes);
+    } catch (error) {
+      if (!hasCode(error, 'DISK_FULL') && !hasCode(error, 'WRITE_FAILED')) throw error;
+      for (const { id, bytes } of pages) this.#pages.hold(id, bytes);
+    }
+    return this.#pages.allStored;
   }
 
   #learn(view: GenerationView, piece: PieceIndex, leaf: { level: number; index: number; bytes: Uint8Array } | undefined): void {

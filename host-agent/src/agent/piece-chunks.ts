@@ -20,6 +20,16 @@ export interface PieceChunksOptions {
   readonly claimedElsewhere: (view: GenerationView, piece: PieceIndex) => boolean;
 }
 
+/** How a piece came to be here. */
+export interface Brought {
+  /** It came from a peer. */
+  readonly fetched: boolean;
+  /** Its verified bytes, where the store did not take them, and why not. */
+  readonly unstored: { readonly bytes: Uint8Array; readonly error: Error } | null;
+}
+
+const NOTHING_NEW: Brought = { fetched: false, unstored: null };
+
 export class PieceChunks {
   readonly #store: PieceChunksOptions['store'];
   readonly #source: ChunkSource;
@@ -37,35 +47,49 @@ export class PieceChunks {
     this.#claimedElsewhere = options.claimedElsewhere;
   }
 
-  /** Resolves when the piece's chunk is in the store, or the piece is zero: false when nothing had to be fetched. */
-  async ensure(view: GenerationView, piece: PieceIndex, priority: Priority, { signal }: { signal: AbortSignal }): Promise<boolean> {
+  /** Resolves when the piece's chunk is in the store, or the piece is zero. Rejects with DISK_FULL or WRITE_FAILED where the store does not take it. */
+  async ensure(view: GenerationView, piece: PieceIndex, priority: Priority, options: { signal: AbortSignal }): Promise<void> {
+    const { unstored } = await this.bring(view, piece, priority, options);
+    if (unstored !== null) throw unstored.error;
+  }
+
+  /**
+   * As `ensure`, but what the store does not take is handed to the caller. Presence is looked up in the store itself: it may have dropped a damaged
+   * chunk that the view still counts, because another piece or disk has the same one.
+   */
+  async bring(view: GenerationView, piece: PieceIndex, priority: Priority, { signal }: { signal: AbortSignal }): Promise<Brought> {
     const { disk } = view.subject;
-    if (view.has(piece)) return false;
     const naming = this.#pages.idOf(view, piece, { signal });
     naming.catch(() => {}); // Reported where it is awaited, which is not everywhere.
     if (await view.learnLeafFromStore(Math.floor(piece / PAGE_FANOUT))) {
-      if (view.has(piece)) return false;
       const id = await naming;
-      if (id === ZERO_ID) return false;
+      if (id === ZERO_ID) return NOTHING_NEW;
       if (this.#store.has(id, disk)) {
         this.#intake.note(view, piece);
-        return false;
+        return NOTHING_NEW;
       }
+      view.dropPiece(piece);
     }
     // A piece that proves to be zero comes as zeros at once.
     const bytes = await this.#source.get(naming, { disk, root: view.subject.root, piece }, priority, { signal });
     const id = await naming;
-    if (id === ZERO_ID) return false;
-    const storeUs = await this.#intake.take(view, piece, id, bytes);
-    if (priority === PRIORITY.fault) this.#statistics.stored(storeUs);
-    return true;
+    if (id === ZERO_ID) return NOTHING_NEW;
+    try {
+      const storeUs = await this.#intake.take(view, piece, id, bytes);
+      if (priority === PRIORITY.fault) this.#statistics.stored(storeUs);
+      return { fetched: true, unstored: null };
+    } catch (error) {
+      if (!hasCode(error, 'DISK_FULL') && !hasCode(error, 'WRITE_FAILED')) throw error;
+      return { fetched: true, unstored: { bytes, error } };
+    }
   }
 
   /** The bytes of a piece, fetched if they are not here; null for a zero piece. */
   async read(view: GenerationView, piece: PieceIndex, priority: Priority, { signal }: { signal: AbortSignal }): Promise<Uint8Array | null> {
     for (;;) {
-      await this.ensure(view, piece, priority, { signal });
-      const id = await view.reader.idOf(piece);
+      const { unstored } = await this.bring(view, piece, priority, { signal });
+      if (unstored !== null) return unstored.bytes;
+      const id = await this.#pages.idOf(view, piece, { signal });
       if (id === ZERO_ID) return null;
       try {
         return await this.#store.get(id);

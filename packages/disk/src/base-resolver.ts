@@ -15,13 +15,15 @@ export interface LeafView {
   readonly ids: Uint8Array;
   /** Where each chunk lies; null when it is absent or the zero chunk. 256 entries. */
   readonly locations: readonly (ChunkLocation | null)[];
+  /** Verified bytes of the piece that was asked for, when the store has no room for them: they are read this once. Belongs to the receiver. */
+  readonly unstored?: Uint8Array | null;
 }
 
 export interface BaseResolver {
   /** The leaf as far as it is known here; null when its page is not here. Never waits for the network. */
   peek(leaf: number): Promise<LeafView | null>;
   /**
-   * Resolves when the piece's chunk can be read at the location of the view (or its id is the zero id); waits as long as it must.
+   * Resolves when the piece's chunk can be read at the location of the view, or comes with it (or its id is the zero id); waits as long as it must.
    * Asking again with a more urgent priority raises the piece. Rejects with ABORTED when `signal` fires, or CHUNK_NOT_FOUND.
    */
   resolve(piece: PieceIndex, priority: Priority, options: { signal: AbortSignal }): Promise<LeafView>;

@@ -214,7 +214,11 @@ export class PieceTable {
       load.raise(load.priority);
     });
     load.raise = null;
-    if (age === this.#age) this.#states.install(view);
+    if (age !== this.#age) return;
+    this.#states.install(view);
+    if (load.ended || view.unstored == null) return;
+    if (!load.touched) this.#resolver.touched(load.piece);
+    load.deliver(view.unstored);
   }
 
   /** False when the page of the leaf is not here. */
