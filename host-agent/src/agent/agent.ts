@@ -104,7 +104,10 @@ export class Agent {
     const meta = await MetaTable.open(storage, META_PATH);
     const store = await PackStore.open(storage, {
       random,
-      onDamage: (damage) => log.warn({ ...damage }, 'a damaged chunk was dropped from the store; it is fetched again when it is needed'),
+      onDamage: (damage) => {
+        log.warn({ ...damage }, 'a damaged chunk was dropped from the store; it is fetched again when it is needed');
+        for (const disk of this.#disks.values()) disk.content.lost();
+      },
     });
     const swarm = new Swarm({
       transport,
@@ -124,7 +127,7 @@ export class Agent {
     }
     // Guests wait for their exports: these come before anything that takes longer on a large disk.
     for (const disk of this.#disks.values()) await disk.reopen();
-    for (const disk of this.#disks.values()) await disk.start();
+    for (const disk of this.#disks.values()) await this.#startDisk(disk);
     this.#listen = await swarm.start({ listen: this.#options.listen });
     for (const disk of this.#disks.values()) this.#meetPeers(disk);
     return this.listen;
@@ -181,15 +184,30 @@ export class Agent {
     return disk;
   }
 
-  /** Forgets a disk and everything of it that no other disk has. */
-  async remove(disk: ManagedDisk): Promise<void> {
+  /** Forgets a disk and everything of it that no other disk has. DISK_ATTACHED; LAST_COPY unless `nonce` is null (see `ManagedDisk.retire`). */
+  async remove(disk: ManagedDisk, nonce: Uint8Array | null): Promise<void> {
     const { meta } = this.env;
-    await meta.commit({ [`removing/${disk.disk}`]: new Uint8Array(1) });
+    await disk.retire(nonce);
+    try {
+      await meta.commit({ [`removing/${disk.disk}`]: new Uint8Array(1) });
+    } catch (error) {
+      disk.unretire();
+      throw error;
+    }
     this.#disks.delete(disk.disk);
     await this.#announcers.get(disk.disk)?.stop();
     this.#announcers.delete(disk.disk);
     await disk.removeContent();
     await meta.commit({ ...disk.records.forget(), [`removing/${disk.disk}`]: null });
+  }
+
+  /** One disk that cannot go on keeps none of the others from it. */
+  async #startDisk(disk: ManagedDisk): Promise<void> {
+    try {
+      await disk.start();
+    } catch (error) {
+      this.env.log.warn({ disk: disk.disk }, `disk "${disk.name}" is here but takes no part: ${String(error)}. Restart the agent once that is mended`);
+    }
   }
 
   async #create(name: string, records: InitialRecords, more: MetaChange, first: ((chain: EpochChain) => Generation) | null = null): Promise<ManagedDisk> {
@@ -270,12 +288,16 @@ export class Agent {
   async #stop(): Promise<void> {
     const env = this.#env;
     if (env === null) return;
-    await Promise.all([...this.#announcers.values()].map((announcer) => announcer.stop()));
-    for (const disk of this.#disks.values()) await disk.stop();
+    const failures: unknown[] = [];
+    // What fails to end leaves nothing else open.
+    const ended = async (work: Promise<unknown>): Promise<void> => void (await work.catch((error: unknown) => failures.push(error)));
+    await Promise.all([...this.#announcers.values()].map((announcer) => ended(announcer.stop())));
+    await Promise.all([...this.#disks.values()].map((disk) => ended(disk.stop())));
     env.fetch.stop();
-    await env.swarm.stop();
-    await env.store.close();
-    await env.meta.close();
+    await ended(env.swarm.stop());
+    await ended(env.store.close());
+    await ended(env.meta.close());
+    if (failures.length > 0) throw failures[0];
   }
 }
 

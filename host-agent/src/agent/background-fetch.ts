@@ -58,7 +58,9 @@ export class BackgroundFetch {
     this.#chunks
       .ensure(this.#view, piece, priority, { signal: this.#controller.signal })
       .catch((error: unknown) => {
-        if (!hasCode(error, 'ABORTED')) this.#failure ??= error;
+        if (hasCode(error, 'ABORTED')) return;
+        this.#failure ??= error;
+        this.stop(); // What else is on its way would meet the same.
       })
       .finally(() => {
         this.#running--;

@@ -76,8 +76,7 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
     'disk.rm': async ({ name, force }, { signal }) => {
       const disk = agent.disk(name);
       if (disk.attachment.attachment !== null) throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached; detach it first`, { data: { name } });
-      if (!force) await assertDroppable(agent, disk, signal);
-      await agent.remove(disk);
+      await agent.remove(disk, force ? null : await assertDroppable(agent, disk, signal));
       return { name, removed: true };
     },
     'disk.attach': ({ name, readOnly, socket }) => agent.disk(name).attach({ readOnly, socket: socket === null ? null : path.resolve(socket) }),
@@ -120,7 +119,7 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
         if (complete === true) await disk.completion.complete({ signal: limited });
         await disk.changed.until(
           async () =>
-            (sequence === undefined || (disk.records.head?.sequence ?? 0) >= sequence) && (safe !== true || (await disk.safety()).safe),
+            (sequence === undefined || (disk.records.head?.sequence ?? 0) >= sequence) && (safe !== true || (await disk.safety.ofHost()).safe),
           { signal: limited },
         );
       });
@@ -151,7 +150,7 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
     'store.verify': async (_params, { signal, emit }) => {
       const progress = progressMeter(agent.env.clock, agent.env.store.stats().bytes, emit);
       const { chunksChecked, bytesChecked, damages } = await agent.env.store.verify({ signal, onProgress: (state) => progress(state.bytesChecked) });
-      for (const disk of agent.disks) await disk.forgetDamaged();
+      for (const disk of agent.disks) await disk.content.relearn();
       return { chunks: chunksChecked, bytes: bytesChecked, corrupt: damages.map((damage) => damage.id ?? `${damage.path}:${damage.positionBytes}`) };
     },
   };
@@ -213,13 +212,14 @@ async function take(agent: Agent, disk: ManagedDisk, signal: AbortSignal, phase:
   if (failure !== null) throw failure;
 }
 
-async function assertDroppable(agent: Agent, disk: ManagedDisk, signal: AbortSignal): Promise<void> {
+/** Waits for a fresh receipt that lets the copy go, and returns the nonce it was asked for with. */
+async function assertDroppable(agent: Agent, disk: ManagedDisk, signal: AbortSignal): Promise<Uint8Array> {
   const head = disk.records.head;
   const nonce = agent.env.random.bytes(NONCE_BYTES);
   if (head !== null) disk.peers.sendAll({ kind: 'receiptRequest', disk: disk.disk, generation: head.id, nonce });
   let reasons: readonly string[] = [];
   const droppable = async (): Promise<boolean> => {
-    const safety = await disk.dropSafety(nonce);
+    const safety = await disk.safety.ofCopy(nonce);
     reasons = safety.reasons;
     return safety.safe;
   };
@@ -230,6 +230,7 @@ async function assertDroppable(agent: Agent, disk: ManagedDisk, signal: AbortSig
     if (!(error instanceof DiskswarmError) || error.code !== 'TIMEOUT') throw error;
     throw new DiskswarmError('LAST_COPY', `disk "${disk.name}" stays: ${reasons.join('; ')}. With --force it is removed all the same`, { data: { name: disk.name, reasons } });
   }
+  return nonce;
 }
 
 async function pull(agent: Agent, disk: ManagedDisk, signal: AbortSignal, emit: Parameters<typeof progressMeter>[2]): Promise<void> {

@@ -64,6 +64,7 @@ export class DiskAttachment {
     return this.#open?.resolver ?? null;
   }
 
+  /** True for an export that takes writes, also while it is held. */
   get writable(): boolean {
     return this.#open !== null && !this.#open.record.readOnly;
   }
@@ -82,9 +83,15 @@ export class DiskAttachment {
     if (!wanted.readOnly) this.#assertOwner();
     const record = { socket: wanted.socket ?? (await env.socketFor(name)), readOnly: wanted.readOnly, generation: head.id };
     const open = await this.#openExport(record);
-    await env.meta.commit({ [this.#key]: encodeRecord(record) });
-    this.#open = open;
-    return this.info() as Promise<AttachmentInfo>;
+    try {
+      await env.meta.commit({ [this.#key]: encodeRecord(record) });
+      const info = await this.info();
+      if (info !== null) return info;
+    } catch (error) {
+      if (this.#open === open) await this.#close(open).catch(() => {}); // What went wrong first is told.
+      throw error;
+    }
+    throw new DiskswarmError('ATTACHMENT_STATE', `disk "${name}" was taken away while it was attached`, { data: { disk: records.disk, name } });
   }
 
   /** Opens what was attached when the agent ended. What may not be written any more is not opened writable. */
@@ -94,7 +101,7 @@ export class DiskAttachment {
     if (bytes === null) return;
     const record = decodeRecord(bytes);
     const { state } = standing();
-    if (!record.readOnly && (await isSuspect(env.storage, this.overlayFolder(this.#options.records.chain.current.epoch)))) {
+    if (!record.readOnly && (await isSuspect(env.storage, this.overlayFolder(this.#epoch)))) {
       await env.meta.commit({ [this.#key]: null });
       env.log.warn({ disk: this.#options.records.disk }, `the storage under disk "${name}" failed; attach it again to go on from what was flushed`);
       return;
@@ -104,8 +111,7 @@ export class DiskAttachment {
       env.log.warn({ disk: this.#options.records.disk }, `disk "${name}" was attached here and belongs to another host now; its export is not opened again`);
       return;
     }
-    this.#open = await this.#openExport(record);
-    if (!record.readOnly && state === 'held') await this.#open.attachment.hold();
+    await this.#openExport(record);
   }
 
   /** Closes the export for good. */
@@ -185,8 +191,11 @@ export class DiskAttachment {
     const { env, records } = this.#options;
     const open = this.writable ? this.#open : null;
     if (open !== null) {
-      await open.attachment.fence();
-      await this.#close(open);
+      try {
+        await open.attachment.fence();
+      } finally {
+        await this.#close(open);
+      }
       await env.meta.commit({ [this.#key]: null });
     }
     const current = records.chain.current;
@@ -207,14 +216,20 @@ export class DiskAttachment {
 
   /** Whether this epoch's overlay holds, or may hold, anything. */
   async hasOverlay(): Promise<boolean> {
-    const { records, env } = this.#options;
-    const found = await inspectOverlay(env.storage, this.overlayFolder(records.chain.current.epoch));
+    const { env } = this.#options;
+    const found = await inspectOverlay(env.storage, this.overlayFolder(this.#epoch));
     return found !== null && !found.isClean;
   }
 
   async #overlayFolders(): Promise<string[]> {
     const folder = `disks/${this.#options.records.disk}`;
     return (await this.#options.env.storage.list(folder)).filter((name) => name.startsWith('overlay-')).map((name) => `${folder}/${name}`);
+  }
+
+  /** The epoch whose overlay is this host's: while a hand-over is in doubt still the one that it would end. */
+  get #epoch(): number {
+    const standing = this.#options.standing();
+    return standing.state === 'elsewhere' ? this.#options.records.chain.current.epoch : standing.epoch;
   }
 
   get #key(): string {
@@ -233,12 +248,14 @@ export class DiskAttachment {
     throw new DiskswarmError('ATTACHMENT_STATE', `disk "${name}" is being handed over`, { data: { disk: records.disk, name, state: now.state } });
   }
 
+  /** Ownership may move while a large overlay is opened: what opened in an epoch that is over is closed before any guest can reach it. */
   async #openExport(record: AttachmentRecord): Promise<Open> {
     const { env, name, records, statistics } = this.#options;
+    const epoch = this.#epoch;
+    const standing = this.#options.standing();
     const base = record.readOnly ? record.generation : (records.head?.id ?? record.generation);
     const view = await this.#options.viewOf(base);
     const { disk, geometry, generation, root } = view.subject;
-    const { epoch } = records.chain.current;
     const resolver = new AttachmentResolver({
       view,
       store: env.store,
@@ -255,12 +272,20 @@ export class DiskAttachment {
       chunkSizeBytes: geometry.chunkSizeBytes,
       base: { generation, root },
       epoch,
-      mode: record.readOnly ? 'read-only' : 'writable',
+      mode: record.readOnly ? 'read-only' : standing.state === 'held' ? 'held' : 'writable',
       overlayFolder: this.overlayFolder(epoch),
       socketPath: record.socket,
       bootId: env.bootId,
     };
-    return { attachment: await env.opener.open(spec, resolver), resolver, record };
+    const open = { attachment: await env.opener.open(spec, resolver), resolver, record };
+    if (!record.readOnly && (this.#options.standing().state !== standing.state || this.#epoch !== epoch)) {
+      await open.attachment.close();
+      this.#assertOwner();
+      throw new DiskswarmError('NOT_OWNER', `disk "${name}" changed hands while it was attached; attach it again`, { data: { disk, name } });
+    }
+    this.#open = open;
+    this.forgetDirtyBytes();
+    return open;
   }
 
   async #close(open: Open): Promise<void> {
@@ -280,8 +305,7 @@ export class DiskAttachment {
 
   /** Reads what is there, and opens nothing: the overlay may be opened for writing at this very moment. */
   async #countDirtyBytes(): Promise<number> {
-    const { env, records } = this.#options;
-    const found = await inspectOverlay(env.storage, this.overlayFolder(records.chain.current.epoch));
+    const found = await inspectOverlay(this.#options.env.storage, this.overlayFolder(this.#epoch));
     return found?.dirtyBytes ?? 0;
   }
 }

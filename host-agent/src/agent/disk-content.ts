@@ -13,6 +13,7 @@ import { compareLeaves, type LeafChange, sameIdAt } from '@diskswarm/manifest';
 import type { DiskPages } from './disk-pages.ts';
 import { GenerationView } from './generation-view.ts';
 import type { PageFetch } from './page-fetch.ts';
+import { Turns } from './turns.ts';
 
 /** Manifests up to this size are fetched whole as soon as their generation is known; larger ones when somebody needs them. */
 const EAGER_MANIFEST_BYTES = 4 * 1024 * 1024;
@@ -36,6 +37,12 @@ export class DiskContent {
   #head: GenerationView | null = null;
   #learning = new AbortController();
   #manifest: Promise<void> | null = null;
+  /** Looks that are due or under way because the store lost something. */
+  #doubts = 0;
+  #lost = false;
+  #looking = false;
+  /** The newest generation changes once at a time. */
+  readonly #turns = new Turns();
 
   constructor(options: { disk: DiskId; chunkSizeBytes: number; store: ChunkStore; pages: DiskPages; fetch: PageFetch; listener: ContentListener }) {
     this.#disk = options.disk;
@@ -51,6 +58,26 @@ export class DiskContent {
     return this.#head;
   }
 
+  /** The store lost something since anybody looked: completeness is not to be relied on. */
+  get doubted(): boolean {
+    return this.#lost || this.#doubts > 0;
+  }
+
+  /** The store lost something that may be of this disk: looks again, as often as that happens. */
+  lost(): void {
+    this.#lost = true;
+    if (this.#looking) return;
+    this.#looking = true;
+    const look = async (): Promise<void> => {
+      while (this.#lost && !this.#learning.signal.aborted) await this.relearn();
+    };
+    look()
+      .catch((error: unknown) => this.#listener.warn('what is here of the disk could not be looked at again', error))
+      .finally(() => {
+        this.#looking = false;
+      });
+  }
+
   /** Takes a generation as the newest one without looking at what is here of it: enough to serve it. `adopt` goes on from there. */
   begin(generation: Generation): void {
     this.#head ??= this.#newView(generation);
@@ -64,36 +91,33 @@ export class DiskContent {
     return view;
   }
 
-  /** Makes a generation the newest one, with what is here of it; its manifest follows in the background. */
-  async adopt(generation: Generation): Promise<void> {
-    const before = this.#head;
-    const again = before?.subject.generation === generation.id;
-    if (again && before.allLeavesKnown) return;
-    const view = again ? before : this.#newView(generation);
-    await view.learnFromStore({ signal: new AbortController().signal });
-    if (!again) this.#replace(view);
-    if (view.allLeavesKnown) this.#listener.learned(view, again ? null : await this.#changedBetween(before, view));
-    else if (before !== null || view.leaves * PAGE_BYTES <= EAGER_MANIFEST_BYTES) void this.wholeManifest(again ? null : before).catch(() => {}); // Reported there.
+  /**
+   * Makes `newest()` the newest generation, with what is here of it; its manifest follows in the background. Looked at when its turn comes, so that of two
+   * that arrive together the older one is never left standing.
+   */
+  adopt(newest: () => Generation | null): Promise<void> {
+    return this.#turns.run(async () => {
+      const generation = newest();
+      if (generation !== null) await this.#adopt(generation);
+    });
   }
 
   /** Makes a generation that this host sealed the newest one. */
-  async adoptSealed(generation: Generation): Promise<void> {
-    const before = this.#head;
-    if (before === null || !before.allLeavesKnown || before.piecesTotal !== this.#geometry(generation).pieces) return this.adopt(generation);
-    const differences: LeafChange[] = [];
-    for await (const change of compareLeaves(this.#ref(before), { root: generation.root, pieces: before.piecesTotal }, this.#pages)) differences.push(change);
-    const view = before.derive(this.#subject(generation), differences);
-    this.#replace(view);
-    this.#listener.learned(view, { since: before.subject.generation, pieces: changedPieces(differences) });
+  adoptSealed(generation: Generation): Promise<void> {
+    return this.#turns.run(() => this.#adoptSealed(generation));
   }
 
   /** Looks again at what of the newest generation is in the store, which has dropped something. */
   async relearn(): Promise<void> {
-    const before = this.#head;
-    if (before === null) return;
-    const view = new GenerationView(before.subject, this.#store, this.#pages);
-    await view.learnFromStore({ signal: new AbortController().signal });
-    if (this.#head === before) this.#replace(view);
+    this.#doubts++;
+    try {
+      await this.#turns.run(() => {
+        this.#lost = false;
+        return this.#relearn();
+      });
+    } finally {
+      this.#doubts--;
+    }
   }
 
   /** Resolves when every page of the newest generation is here; waits for peers as long as it must. */
@@ -106,6 +130,35 @@ export class DiskContent {
 
   stop(): void {
     this.#learning.abort(new DiskswarmError('ABORTED', 'the disk is closed'));
+  }
+
+  async #adopt(generation: Generation): Promise<void> {
+    const before = this.#head;
+    const again = before?.subject.generation === generation.id;
+    if (again && before.allLeavesKnown) return;
+    const view = again ? before : this.#newView(generation);
+    await view.learnFromStore({ signal: new AbortController().signal });
+    if (!again) this.#replace(view);
+    if (view.allLeavesKnown) this.#listener.learned(view, again ? null : await this.#changedBetween(before, view));
+    else if (before !== null || view.leaves * PAGE_BYTES <= EAGER_MANIFEST_BYTES) void this.wholeManifest(again ? null : before).catch(() => {}); // Reported there.
+  }
+
+  async #adoptSealed(generation: Generation): Promise<void> {
+    const before = this.#head;
+    if (before === null || !before.allLeavesKnown || before.piecesTotal !== this.#geometry(generation).pieces) return this.#adopt(generation);
+    const differences: LeafChange[] = [];
+    for await (const change of compareLeaves(this.#ref(before), { root: generation.root, pieces: before.piecesTotal }, this.#pages)) differences.push(change);
+    const view = before.derive(this.#subject(generation), differences);
+    this.#replace(view);
+    this.#listener.learned(view, { since: before.subject.generation, pieces: changedPieces(differences) });
+  }
+
+  async #relearn(): Promise<void> {
+    const before = this.#head;
+    if (before === null) return;
+    const view = new GenerationView(before.subject, this.#store, this.#pages);
+    await view.learnFromStore({ signal: new AbortController().signal });
+    if (this.#head === before) this.#replace(view);
   }
 
   async #fetchManifest(view: GenerationView, before: GenerationView | null, signal: AbortSignal): Promise<void> {

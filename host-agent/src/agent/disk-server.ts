@@ -1,7 +1,7 @@
 /**
  * Serves chunks and manifest pages of one disk to its peers: what is here and admitted to this disk, and nothing else (design D4).
  *
- * Every chunk is verified when it is read for a peer. What is damaged is dropped, so that it is fetched again. Whether the peer may ask at all,
+ * Every chunk is verified when it is read for a peer; the store drops what is damaged, and tells. Whether the peer may ask at all,
  * the swarm has checked against the roster.
  */
 import { type ChunkId, type ChunkStore, type GenerationId, hasCode, type PieceIndex, ZERO_ID } from '@diskswarm/core';
@@ -18,14 +18,12 @@ export class StoreServer implements DiskServer {
   readonly #records: DiskRecords;
   readonly #store: ChunkStore;
   readonly #pages: DiskPages;
-  readonly #onDamaged: (piece: PieceIndex) => void;
   readonly #readers = new Map<ChunkId, ManifestReader>();
 
-  constructor(options: { records: DiskRecords; store: ChunkStore; pages: DiskPages; onDamaged: (piece: PieceIndex) => void }) {
+  constructor(options: { records: DiskRecords; store: ChunkStore; pages: DiskPages }) {
     this.#records = options.records;
     this.#store = options.store;
     this.#pages = options.pages;
-    this.#onDamaged = options.onDamaged;
   }
 
   async readPiece(generation: GenerationId, piece: PieceIndex): Promise<Uint8Array | null> {
@@ -37,7 +35,7 @@ export class StoreServer implements DiskServer {
       const id = await reader.idOf(piece);
       if (id === ZERO_ID || !this.#store.has(id, this.#records.disk)) return null;
       return this.#store.get(id);
-    }, piece);
+    });
   }
 
   async readPath(root: ChunkId, piece: PieceIndex, fromLevel: number): Promise<readonly Uint8Array[] | null> {
@@ -46,14 +44,13 @@ export class StoreServer implements DiskServer {
     if (record === undefined) return null;
     const reader = this.#reader(root, record.sizeBytes);
     if (piece >= reader.pieces || fromLevel >= levelsFor(reader.pieces)) return null;
-    return this.#unlessAbsent(() => reader.pathPages(piece, fromLevel), null);
+    return this.#unlessAbsent(() => reader.pathPages(piece, fromLevel));
   }
 
-  async #unlessAbsent<Result>(read: () => Promise<Result>, piece: PieceIndex | null): Promise<Result | null> {
+  async #unlessAbsent<Result>(read: () => Promise<Result>): Promise<Result | null> {
     try {
       return await read();
     } catch (error) {
-      if (hasCode(error, 'CHUNK_CORRUPT') && piece !== null) this.#onDamaged(piece);
       if (hasCode(error, 'CHUNK_NOT_FOUND') || hasCode(error, 'CHUNK_CORRUPT') || hasCode(error, 'READ_FAILED')) return null;
       throw error;
     }

@@ -2,7 +2,7 @@
 import type { Clock } from '@diskswarm/core';
 import type { AgentStatus, DiskInfo, DiskStatus, HistoryEntry, PeerStatus, Progress } from '../control/methods.ts';
 import type { Agent } from './agent.ts';
-import type { PeerLink } from './disk-peers.ts';
+import type { PeerLink } from './peer-link.ts';
 import type { ManagedDisk } from './managed-disk.ts';
 
 /** Progress is told at most this often. */
@@ -12,7 +12,7 @@ export async function diskInfo(disk: ManagedDisk): Promise<DiskInfo> {
   const { records, content } = disk;
   const { head, chain, member } = records;
   const view = content.head;
-  const safety = await disk.safety();
+  const safety = await disk.safety.ofHost();
   return {
     diskId: disk.disk,
     name: disk.name,

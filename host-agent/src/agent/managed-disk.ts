@@ -4,8 +4,8 @@
  * Structural work (attach, detach, seal, the steps of a hand-over, removal) is done one at a time. What a user may wait for fires `changed`.
  */
 import { DiskswarmError, type GenerationId, hasCode, type HostId } from '@diskswarm/core';
-import { diskSafety, type DiskView, mayDropCopy, type OwnershipMessage, type Safety } from '@diskswarm/ownership';
 import type { AttachmentInfo } from '../control/methods.ts';
+import type { AttachmentResolver } from './attachment-resolver.ts';
 import { ChangeSignal } from './change-signal.ts';
 import { DiskAttachment } from './disk-attachment.ts';
 import { DiskCompletion } from './disk-completion.ts';
@@ -13,12 +13,14 @@ import { DiskContent } from './disk-content.ts';
 import { DiskPages } from './disk-pages.ts';
 import { DiskPeers } from './disk-peers.ts';
 import type { DiskRecords } from './disk-records.ts';
+import { DiskSafety } from './disk-safety.ts';
 import { StoreServer } from './disk-server.ts';
 import { DiskTrace } from './disk-trace.ts';
 import type { Environment } from './environment.ts';
 import { FaultStatistics } from './fault-statistics.ts';
 import type { GenerationView } from './generation-view.ts';
-import { codeOf, OwnershipDriver } from './ownership-driver.ts';
+import { OwnershipDriver } from './ownership-driver.ts';
+import { OwnershipMail } from './ownership-mail.ts';
 import { PageFetch } from './page-fetch.ts';
 import { PieceChunks } from './piece-chunks.ts';
 import { PieceIntake } from './piece-intake.ts';
@@ -38,15 +40,19 @@ export class ManagedDisk {
   readonly chunks: PieceChunks;
   readonly receipts: Receipts;
   readonly completion: DiskCompletion;
+  readonly safety: DiskSafety;
   readonly changed = new ChangeSignal();
   readonly #env: Environment;
   readonly #intake: PieceIntake;
   readonly #trace: DiskTrace;
   readonly #sealer: DiskSealer;
   readonly #turns = new Turns();
-  /** What the owner answered to our ask, by nonce. */
-  #refusal: { readonly nonce: Uint8Array; readonly error: DiskswarmError } | null = null;
-  #stopped = false;
+  readonly #mail: OwnershipMail;
+  /** Ends what waits for chunks that may never come, so that the agent can stop. */
+  readonly #closing = new AbortController();
+  #stopping: Promise<void> | null = null;
+  /** The disk is being removed: nothing of it begins any more. */
+  #retired = false;
 
   constructor(env: Environment, name: string, records: DiskRecords) {
     const { store, clock, meta, keys, random } = env;
@@ -61,7 +67,7 @@ export class ManagedDisk {
     this.peers = new DiskPeers({
       records,
       fetch: env.fetch,
-      server: new StoreServer({ records, store, pages: this.pages, onDamaged: (piece) => this.content.head?.dropPiece(piece) }),
+      server: new StoreServer({ records, store, pages: this.pages }),
       head: () => this.content.head,
       trace: () => this.#trace.bytes,
       listener: {
@@ -70,7 +76,7 @@ export class ManagedDisk {
         linkReady: (link) => this.#linkReady(link.host),
         linkClosed: () => this.changed.fire(),
         trace: (generation, bytes) => this.#takeTrace(generation, bytes),
-        ownership: (from, message) => this.#takeOwnership(from, message),
+        ownership: (from, message) => this.#mail.take(from, message),
         warn,
       },
     });
@@ -82,7 +88,9 @@ export class ManagedDisk {
       pages: this.pages,
       fetch,
       listener: {
-        headChanged: () => {
+        headChanged: (view) => {
+          const { resolver } = this.attachment;
+          if (resolver?.view.subject.generation === view.subject.generation) resolver.rebase(view);
           this.peers.announceAll(null);
           this.completion.update();
           this.changed.fire();
@@ -117,13 +125,13 @@ export class ManagedDisk {
       random,
       actions: {
         hold: () => this.attachment.hold(),
-        seal: async () => (await this.#sealer.seal({ signal: new AbortController().signal })).generation,
+        seal: async () => (await this.#sealer.seal({ signal: this.#closing.signal })).generation,
         resume: () => this.attachment.resume(),
         fence: async () => {
-          const resolver = await this.attachment.fence();
-          if (resolver !== null) await this.#trace.record(resolver.trace.pieces);
+          await this.#recordTrace(await this.attachment.fence());
         },
         adopt: async (final) => {
+          this.#assertHere();
           await records.offerGeneration(final.bytes);
           await this.#adoptHead();
         },
@@ -141,7 +149,7 @@ export class ManagedDisk {
       attachment: () => this.attachment,
       viewOf: (generation) => this.viewOf(generation),
       onSealed: async () => {
-        if (this.attachment.resolver !== null) await this.#trace.record(this.attachment.resolver.trace.pieces);
+        await this.#recordTrace(this.attachment.resolver);
         this.changed.fire();
       },
     });
@@ -168,6 +176,9 @@ export class ManagedDisk {
       standing: () => this.ownership.standing(),
       onFailed: (failure) => void this.#turns.run(() => this.#exportFailed(failure)).catch((error: unknown) => warn('the export that failed could not be put in order', error)),
     });
+    const { receipts, content, attachment, ownership, completion, changed, peers } = this;
+    this.#mail = new OwnershipMail({ name, records, receipts, completion, ownership, changed, peers, inTurn: (work) => this.#inTurn(work) });
+    this.safety = new DiskSafety({ hostId: env.hostId, name, records, content, attachment, ownership, receipts });
   }
 
   get disk(): DiskRecords['disk'] {
@@ -195,17 +206,21 @@ export class ManagedDisk {
   }
 
   /** Ends everything but what is durable. Idempotent. */
-  async stop(): Promise<void> {
-    if (this.#stopped) return;
-    this.#stopped = true;
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#closing.abort(new DiskswarmError('ABORTED', 'the disk is closed'));
     this.content.stop();
     this.completion.stop();
     this.#env.swarm.removeDisk(this.disk);
     this.#env.fetch.removeDisk(this.disk);
     await this.#turns.run(async () => {
-      const resolver = this.attachment.resolver;
+      const { resolver } = this.attachment;
       await this.attachment.suspend();
-      if (resolver !== null) await this.#trace.record(resolver.trace.pieces);
+      await this.#recordTrace(resolver);
     });
     this.#intake.stop();
   }
@@ -220,7 +235,7 @@ export class ManagedDisk {
   }
 
   attach(wanted: { readOnly: boolean; socket: string | null }): Promise<AttachmentInfo> {
-    return this.#turns.run(async () => {
+    return this.#inTurn(async () => {
       const info = await this.attachment.attach(wanted);
       this.completion.update();
       this.changed.fire();
@@ -229,40 +244,31 @@ export class ManagedDisk {
   }
 
   detach(): Promise<void> {
-    return this.#turns.run(async () => {
-      const resolver = await this.attachment.detach();
-      await this.#trace.record(resolver.trace.pieces);
+    return this.#inTurn(async () => {
+      await this.#recordTrace(await this.attachment.detach());
       this.changed.fire();
     });
   }
 
   /** Seals what was written; `changedPieces` is 0, and the generation the present one, when nothing was. NOT_OWNER, SEAL_NEEDS_CHUNKS. */
   seal({ signal }: { signal: AbortSignal }): Promise<SealOutcome> {
-    return this.#turns.run(() => {
+    return this.#inTurn(() => {
       const standing = this.ownership.standing();
       if (standing.state === 'elsewhere') throw new DiskswarmError('NOT_OWNER', `host ${standing.owner} owns disk "${this.name}"`, { data: { name: this.name, ownerHostId: standing.owner } });
       if (standing.state !== 'writable') throw new DiskswarmError('ATTACHMENT_STATE', `disk "${this.name}" is being handed over`, { data: { name: this.name } });
-      return this.#sealer.seal({ signal });
+      return this.#sealer.seal({ signal: AbortSignal.any([signal, this.#closing.signal]) });
     });
   }
 
   /** Tells the hand-over machine of a user's wish; in turn with other structural work. */
   handOver(to: HostId): Promise<void> {
-    return this.#turns.run(() => this.ownership.tellSource({ kind: 'start', to }));
+    return this.#inTurn(() => this.ownership.tellSource({ kind: 'start', to }));
   }
 
   /** Asks the owning host for the disk; the function returned tells its refusal, if it refused. */
   askOwner(nonce: Uint8Array): () => DiskswarmError | null {
     this.peers.send(this.records.chain.current.owner, { kind: 'ask', disk: this.disk, nonce });
-    return () => (this.#refusal !== null && Buffer.compare(this.#refusal.nonce, nonce) === 0 ? this.#refusal.error : null);
-  }
-
-  /** The store dropped damaged chunks: looks again at what is here. */
-  async forgetDamaged(): Promise<void> {
-    const before = this.content.head;
-    await this.content.relearn();
-    const { resolver } = this.attachment;
-    if (resolver !== null && resolver.view === before && this.content.head !== null) resolver.rebase(this.content.head);
+    return () => this.#mail.refusalOf(nonce);
   }
 
   /** Takes an owner-signed change of the roster; ROSTER_STALE when another one came first. */
@@ -272,7 +278,7 @@ export class ManagedDisk {
 
   /** Takes an owner-signed epoch record (a forced take-over). */
   applyEpoch(bytes: Uint8Array): Promise<void> {
-    return this.#turns.run(async () => {
+    return this.#inTurn(async () => {
       if (await this.records.offerEpochs([bytes])) this.#recordsChanged(true);
       await this.#adoptHead();
     });
@@ -285,15 +291,25 @@ export class ManagedDisk {
     return (view.piecesTotal - view.piecesPresent - view.piecesZero) * view.subject.geometry.chunkSizeBytes;
   }
 
-  /** Whether this host may be switched off as far as this disk goes. */
-  async safety(): Promise<Safety> {
-    return diskSafety(await this.#safetyView(), this.#env.hostId);
+  /**
+   * Nothing of the disk begins here any more; DISK_ATTACHED while it is attached. With the `nonce` of receipts that were asked for just now, LAST_COPY
+   * unless one of them still lets the copy go.
+   */
+  retire(nonce: Uint8Array | null): Promise<void> {
+    return this.#inTurn(async () => {
+      const { name } = this;
+      if (this.attachment.attachment !== null) throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached; detach it first`, { data: { name } });
+      this.#retired = true;
+      const { safe, reasons } = nonce === null ? { safe: true, reasons: [] } : await this.safety.ofCopy(nonce);
+      if (safe) return;
+      this.#retired = false;
+      throw new DiskswarmError('LAST_COPY', `disk "${name}" stays: ${reasons.join('; ')}. With --force it is removed all the same`, { data: { name, reasons } });
+    });
   }
 
-  /** Whether the copy here may go: against a receipt that was asked for just now. */
-  async dropSafety(nonce: Uint8Array): Promise<Safety> {
-    const pinned = this.receipts.own;
-    return mayDropCopy({ ...(await this.#safetyView()), pinned, released: null }, this.#env.hostId, nonce);
+  /** The removal could not be recorded: the disk stays. */
+  unretire(): void {
+    this.#retired = false;
   }
 
   /** Removes everything but the records: no peer is served any more, no export is open. */
@@ -304,25 +320,30 @@ export class ManagedDisk {
     await this.#env.store.reclaim();
   }
 
-  async #safetyView(): Promise<DiskView> {
-    const { chain, roster, head } = this.records;
-    const overlayDirtyBytes = await this.attachment.dirtyBytes();
-    const view = this.content.head;
-    return {
-      disk: this.disk,
-      name: this.name,
-      chain,
-      roster,
-      source: this.ownership.source,
-      hasData: overlayDirtyBytes > 0 || (view !== null && view.piecesPresent > 0),
-      overlayDirtyBytes,
-      newest: head,
-      receipts: this.receipts.received,
-    };
+  /** Structural work: one at a time, and none once the disk is being removed. */
+  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#turns.run(() => {
+      this.#assertHere();
+      return work();
+    });
   }
 
-  async #adoptHead(): Promise<void> {
-    if (this.records.head !== null) await this.content.adopt(this.records.head);
+  #assertHere(): void {
+    if (!this.#retired) return;
+    throw new DiskswarmError('DISK_NOT_FOUND', `disk "${this.name}" is being removed from this host`, { data: { name: this.name } });
+  }
+
+  /** A hint for the next boot: on a full disk it is done without. */
+  async #recordTrace(resolver: AttachmentResolver | null): Promise<void> {
+    try {
+      if (resolver !== null) await this.#trace.record(resolver.trace.pieces);
+    } catch (error) {
+      this.#env.log.warn({ disk: this.disk }, `what the guest of disk "${this.name}" touched could not be recorded: ${String(error)}`);
+    }
+  }
+
+  #adoptHead(): Promise<void> {
+    return this.content.adopt(() => this.records.head);
   }
 
   /** Storage that failed may have lost what was acknowledged; a thread that ended lost nothing, as if the agent had been killed. */
@@ -332,7 +353,7 @@ export class ManagedDisk {
       this.#env.log.warn({ disk: this.disk }, `disk "${this.name}" is detached, with everything that was flushed: shut its virtual machine down, check the state folder's disk, then attach it again`);
     } else {
       await this.attachment.suspend();
-      if (!this.#stopped) await this.attachment.reattach();
+      if (this.#stopping === null) await this.attachment.reattach();
     }
     this.changed.fire();
   }
@@ -340,18 +361,28 @@ export class ManagedDisk {
   #rosterChanged(): void {
     this.#env.swarm.rosterChanged(this.disk);
     this.#env.announce(this.disk);
-    this.changed.fire();
+    this.#recordsChanged(this.records.head?.id !== this.content.head?.subject.generation);
   }
 
+  /** What is signed has changed: the fence comes first, whatever becomes of the rest. */
   #recordsChanged(head: boolean): void {
-    const adopt = async (): Promise<void> => {
+    const { log } = this.#env;
+    const failed = (error: unknown): void => log.warn({ disk: this.disk }, `news of disk "${this.name}" could not be taken in: ${String(error)}`);
+    const obey = async (): Promise<void> => {
       if (head) await this.#adoptHead();
       this.peers.announceAll(null);
       await this.ownership.tellSource({ kind: 'chainChanged' });
-      if (this.attachment.writable && this.ownership.standing().state === 'elsewhere') await this.attachment.fence();
-      this.changed.fire();
     };
-    adopt().catch((error: unknown) => this.#env.log.warn({ disk: this.disk }, `news of disk "${this.name}" could not be taken in: ${String(error)}`));
+    this.#fenceWhatIsNotOurs().catch(failed);
+    obey().catch(failed).finally(() => this.changed.fire());
+  }
+
+  async #fenceWhatIsNotOurs(): Promise<void> {
+    const { attachment } = this;
+    if (!attachment.writable || this.ownership.standing().state !== 'elsewhere') return;
+    const why = this.records.member?.revoked === undefined ? 'belongs to another host now' : 'was taken from this host, which was revoked';
+    this.#env.log.warn({ disk: this.disk }, `disk "${this.name}" ${why}: its export is closed; shut its virtual machine down`);
+    await attachment.fence();
   }
 
   #linkReady(host: HostId): void {
@@ -359,34 +390,6 @@ export class ManagedDisk {
     if (own !== null) this.peers.send(host, { kind: 'receipt', disk: this.disk, record: own.bytes });
     this.ownership.tellSource({ kind: 'connected', host }).catch((error: unknown) => this.#env.log.warn({ disk: this.disk }, `the hand-over of disk "${this.name}" stopped: ${String(error)}`));
     this.changed.fire();
-  }
-
-  async #takeOwnership(from: HostId, message: OwnershipMessage): Promise<void> {
-    switch (message.kind) {
-      case 'receipt':
-        if (await this.receipts.take(message.record)) this.changed.fire();
-        return;
-      case 'receiptRequest': {
-        const head = this.records.head;
-        const answer: OwnershipMessage =
-          head?.id === message.generation && this.completion.isComplete()
-            ? await this.receipts.give(head, message.nonce)
-            : { kind: 'refused', disk: this.disk, nonce: message.nonce, code: 'GENERATION_NOT_FOUND', message: 'the generation is not complete here' };
-        this.peers.send(from, answer);
-        return;
-      }
-      case 'refused':
-        this.#refusal = {
-          nonce: message.nonce,
-          error: new DiskswarmError(codeOf(message.code), `host ${from} did not hand over disk "${this.name}": ${message.message}`, { data: { name: this.name, from } }),
-        };
-        this.changed.fire();
-        return;
-      case 'ask':
-        return this.#turns.run(() => this.ownership.receive(from, message));
-      default:
-        return this.ownership.receive(from, message);
-    }
   }
 
   #takeTrace(generation: GenerationId, bytes: Uint8Array): void {

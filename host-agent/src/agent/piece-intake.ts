@@ -13,7 +13,7 @@ const CLAIM_DELAY_MS = 200;
 export interface IntakeListener {
   /** These pieces are durable here now. */
   durable(view: GenerationView, pieces: readonly PieceIndex[]): void;
-  /** A sync failed: nothing more is claimed. */
+  /** A sync failed: what it was for is tried again with the next. */
   failed(error: unknown): void;
 }
 
@@ -59,7 +59,12 @@ export class PieceIntake {
       if (this.#fresh.size === 0) return;
       const batch = [...this.#fresh];
       this.#fresh.clear();
-      await this.#store.sync();
+      try {
+        await this.#store.sync();
+      } catch (error) {
+        for (const [view, pieces] of batch) this.#fresh.set(view, [...pieces, ...(this.#fresh.get(view) ?? [])]);
+        throw error;
+      }
       for (const [view, pieces] of batch) this.#listener.durable(view, pieces);
     };
     this.#flushing = this.#flushing.then(run, run);

@@ -71,9 +71,12 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
       return {
         listen,
         stop: async () => {
-          await control.stop();
-          await agent.stop();
-          state.release();
+          try {
+            await control.stop();
+            await agent.stop();
+          } finally {
+            state.release();
+          }
         },
       };
     } catch (error) {

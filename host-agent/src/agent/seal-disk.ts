@@ -85,7 +85,8 @@ export class DiskSealer {
       }
       if (generation !== head) {
         await this.#options.content.adoptSealed(generation);
-        attachment.resolver?.rebase(await this.#options.viewOf(generation.id));
+        // A read-only export goes on showing the generation it was opened with.
+        if (attachment.writable) attachment.resolver?.rebase(await this.#options.viewOf(generation.id));
       }
       await layers.rebase({ generation: generation.id, root: cut.root }, cut.layer, cut.changedLeaves);
       await this.#options.onSealed();

@@ -38,7 +38,8 @@ export class AttachmentBody {
             bootId: spec.bootId,
             onFailure: (error) => owner.failed(error),
           });
-    const view = new DiskView({ geometry, pieces, overlay, attachment: attach(spec.mode, spec.epoch) });
+    const view = new DiskView({ geometry, pieces, overlay, attachment: attach(overlay === null ? 'read-only' : 'writable', spec.epoch) });
+    if (spec.mode === 'held') view.hold();
     return new AttachmentBody(view, overlay, pieces);
   }
 

@@ -26,6 +26,8 @@ class WorkerAttachment implements Attachment {
   readonly #worker: Worker;
   readonly #calls: PortCalls<ThreadCalls>;
   #closing: Promise<void> | null = null;
+  /** The thread is no more. */
+  #ended = false;
 
   private constructor(spec: AttachmentSpec, worker: Worker, calls: PortCalls<ThreadCalls>) {
     this.spec = spec;
@@ -57,6 +59,7 @@ class WorkerAttachment implements Attachment {
         if (ended) return;
         ended = true;
         calls.close();
+        if (attachment !== null) attachment.#ended = true;
         if (attachment === null) reject(asError(error, spec));
         else if (attachment.#closing === null) owner.failed(error);
       };
@@ -96,7 +99,7 @@ class WorkerAttachment implements Attachment {
 
   async #close(): Promise<void> {
     try {
-      await this.#calls.call('close', null);
+      if (!this.#ended) await this.#calls.call('close', null);
     } finally {
       await this.#worker.terminate();
     }
