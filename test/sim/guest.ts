@@ -11,15 +11,10 @@ import { codeOfError } from './outcomes.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import type { World } from './world.ts';
 
-/** Answers that an export may give when it ends, or its storage does. */
-const REFUSALS: readonly ErrorCode[] = [
-  'ATTACHMENT_STATE',
-  'WRITE_FAILED',
-  'READ_FAILED',
-  'DISK_FULL',
-  'ABORTED',
-  'CHUNK_NOT_FOUND',
-];
+/** Answers of an export that ends. */
+const REFUSALS: readonly ErrorCode[] = ['ATTACHMENT_STATE', 'ABORTED'];
+/** Answers of one whose storage fails. */
+const STORAGE_REFUSALS: readonly ErrorCode[] = [...REFUSALS, 'WRITE_FAILED', 'READ_FAILED', 'DISK_FULL', 'CHUNK_CORRUPT'];
 const LONGEST_BYTES = 96 * 1024;
 
 export interface GuestOptions {
@@ -199,8 +194,9 @@ export class Guest {
       if (error instanceof ProcessGone || this.#dead) return;
       failed();
       const code = codeOfError(error);
+      const expected = this.#world.storageFails ? STORAGE_REFUSALS : REFUSALS;
       const gaveUp = this.#gone.signal.aborted && (error as Error).name === 'AbortError';
-      if (!gaveUp && (code === null || !REFUSALS.includes(code))) this.#world.fail(error);
+      if (!gaveUp && (code === null || !expected.includes(code))) this.#world.fail(error);
       // An export that refuses is asked again, but not at once.
       await this.#world.pause(1);
     }

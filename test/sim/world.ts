@@ -43,6 +43,8 @@ export class World {
   readonly writers = new OneWriterChecker();
   /** Rejects when a checker finds a violation outside of what the scenario waits for. */
   readonly failed: Promise<never>;
+  /** Storage reports errors in this world. */
+  storageFails = false;
   readonly #hosts = new Map<string, SimulatedHost>();
   readonly #grant: Grant;
   #roster: Roster;

@@ -14,7 +14,7 @@ import {
   type HostId,
   type PieceIndex,
 } from '@diskswarm/core';
-import { decodeEpochRecord, type EpochRecord, type Generation, memberOf, type SwarmSecret } from '@diskswarm/identity';
+import { type EpochRecord, type Generation, memberOf, type SwarmSecret } from '@diskswarm/identity';
 import { decodeOwnershipMessage, encodeOwnershipMessage, type OwnershipMessage } from '@diskswarm/ownership';
 import type {
   ChannelHandlers,
@@ -26,7 +26,7 @@ import type {
   FetchHolder,
   OfferedGeneration,
 } from '@diskswarm/swarm';
-import type { DiskRecords } from './disk-records.ts';
+import { bytesKey, type DiskRecords } from './disk-records.ts';
 import type { GenerationView } from './generation-view.ts';
 import type { PathSource } from './page-fetch.ts';
 import { PeerLink } from './peer-link.ts';
@@ -212,16 +212,16 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     const epochs = records.map((record) => record.bytes);
     if (!channel.openGeneration({ generation: head.id, pieces: view.piecesTotal, record: head.bytes, epochs }))
       return false;
-    for (const { id } of records) link.epochs.add(id);
+    for (const { bytes } of records) link.epochs.add(bytesKey(bytes));
     return true;
   }
 
   /** Those that the host may lack, each after the one it follows. */
   #tellEpochs(link: PeerLink): void {
     const rank = (record: EpochRecord): number => 2 * record.epoch + (record.kind === 'refuse' ? 1 : 0);
-    const fresh = this.#records.chain.records.filter(({ id }) => !link.epochs.has(id));
+    const fresh = this.#records.chain.records.filter(({ bytes }) => !link.epochs.has(bytesKey(bytes)));
     for (const record of fresh.sort((left, right) => rank(left) - rank(right))) {
-      link.epochs.add(record.id);
+      link.epochs.add(bytesKey(record.bytes));
       link.channel.sendOwnership(encodeOwnershipMessage({ kind: 'epoch', disk: this.disk, record: record.bytes }));
     }
   }
@@ -306,7 +306,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
 
   async #takeEpochs(link: PeerLink, epochs: readonly Uint8Array[]): Promise<boolean> {
     const changed = await this.#records.offerEpochs(epochs);
-    for (const bytes of epochs) link.epochs.add(decodeEpochRecord(bytes, this.#records.genesis).id);
+    for (const bytes of epochs) link.epochs.add(bytesKey(bytes));
     return changed;
   }
 

@@ -4,7 +4,7 @@
  * Everything here is signed by somebody and checked before it is taken; what is taken is durable in the metadata table before it is used, and a
  * roster or generation older than the highest seen never replaces it (design D3). Bytes of chunks and manifests are left to generation-view.ts and the store.
  */
-import { DiskswarmError, type DiskId, decodeCanonical, encodeCanonical, type GenerationId } from '@diskswarm/core';
+import { type DiskId, DiskswarmError, decodeCanonical, encodeCanonical, type GenerationId } from '@diskswarm/core';
 import {
   acceptRoster,
   compareGenerations,
@@ -56,7 +56,14 @@ export class DiskRecords {
   #secrets: SwarmSecret[];
   #head: Generation | null = null;
 
-  private constructor(meta: MetaTable, keys: HostKeys, genesis: Genesis, roster: Roster, chain: EpochChain, secrets: SwarmSecret[]) {
+  private constructor(
+    meta: MetaTable,
+    keys: HostKeys,
+    genesis: Genesis,
+    roster: Roster,
+    chain: EpochChain,
+    secrets: SwarmSecret[],
+  ) {
     this.#meta = meta;
     this.#keys = keys;
     this.genesis = genesis;
@@ -66,10 +73,20 @@ export class DiskRecords {
   }
 
   /** Checks the records of a new disk and makes them durable together with `more`, and with its first generation where this host made one. */
-  static async create(meta: MetaTable, keys: HostKeys, records: InitialRecords, more: MetaChange, first: ((chain: EpochChain) => Generation) | null): Promise<DiskRecords> {
+  static async create(
+    meta: MetaTable,
+    keys: HostKeys,
+    records: InitialRecords,
+    more: MetaChange,
+    first: ((chain: EpochChain) => Generation) | null,
+  ): Promise<DiskRecords> {
     const genesis = decodeGenesis(records.genesis);
     const roster = verifyRoster(records.roster, genesis);
-    const chain = verifyEpochChain(records.epochs.map((bytes) => decodeEpochRecord(bytes, genesis)), genesis, roster);
+    const chain = verifyEpochChain(
+      records.epochs.map((bytes) => decodeEpochRecord(bytes, genesis)),
+      genesis,
+      roster,
+    );
     const secrets = [openRosterSecret(roster, keys)];
     const disk = genesis.disk;
     const generation = first?.(chain) ?? null;
@@ -92,12 +109,16 @@ export class DiskRecords {
   static load(meta: MetaTable, keys: HostKeys, disk: DiskId): DiskRecords {
     const required = (name: string): Uint8Array => {
       const value = meta.get(diskKey(disk, name));
-      if (value === null) throw new DiskswarmError('FORMAT_INVALID', `the metadata of disk ${disk} lacks its ${name}`, { data: { disk } });
+      if (value === null)
+        throw new DiskswarmError('FORMAT_INVALID', `the metadata of disk ${disk} lacks its ${name}`, {
+          data: { disk },
+        });
       return value;
     };
     const genesis = decodeGenesis(required('genesis'));
     const roster = verifyRoster(required('roster'), genesis);
-    const values = (prefix: string): Uint8Array[] => meta.keys(diskKey(disk, prefix)).map((key) => meta.get(key) ?? new Uint8Array(0));
+    const values = (prefix: string): Uint8Array[] =>
+      meta.keys(diskKey(disk, prefix)).map((key) => meta.get(key) ?? new Uint8Array(0));
     const epochs = values('epoch/').map((bytes) => decodeEpochRecord(bytes, genesis));
     const chain = verifyEpochChain(epochs, genesis, roster);
     const secrets = decodeCanonical(required('secrets'), { maxBytes: 4096, what: 'swarm secrets' }) as Uint8Array[];
@@ -155,9 +176,13 @@ export class DiskRecords {
       const offered = verifyRoster(bytes, this.genesis);
       const verdict = acceptRoster(this.#roster, offered);
       if (verdict === 'stale' || (verdict === 'newer' && offered.sequence === this.#roster.sequence)) {
-        throw new DiskswarmError('ROSTER_STALE', `the roster of disk ${this.disk} changed while this change was made; nothing was changed, run the command again`, {
-          data: { disk: this.disk, offered: offered.sequence, present: this.#roster.sequence },
-        });
+        throw new DiskswarmError(
+          'ROSTER_STALE',
+          `the roster of disk ${this.disk} changed while this change was made; nothing was changed, run the command again`,
+          {
+            data: { disk: this.disk, offered: offered.sequence, present: this.#roster.sequence },
+          },
+        );
       }
       return (await this.#takeRoster(offered)) === 'newer';
     });
@@ -168,7 +193,10 @@ export class DiskRecords {
     if (verdict !== 'newer') return verdict;
     const chain = verifyEpochChain(this.#chain.records, this.genesis, offered);
     const secrets = this.#withSecretOf(offered);
-    await this.#meta.commit({ [diskKey(this.disk, 'roster')]: offered.bytes, [diskKey(this.disk, 'secrets')]: encodeCanonical(secrets) });
+    await this.#meta.commit({
+      [diskKey(this.disk, 'roster')]: offered.bytes,
+      [diskKey(this.disk, 'secrets')]: encodeCanonical(secrets),
+    });
     this.#roster = offered;
     this.#chain = chain;
     this.#secrets = secrets;
@@ -182,8 +210,11 @@ export class DiskRecords {
   }
 
   async #takeEpochs(offered: readonly Uint8Array[], more: MetaChange): Promise<boolean> {
-    const known = new Set(this.#chain.records.map((record) => record.id));
-    const fresh = offered.map((bytes) => decodeEpochRecord(bytes, this.genesis)).filter((record) => !known.has(record.id));
+    // By their bytes: a signature is checked once, however often its record comes.
+    const known = new Set(this.#chain.records.map((record) => bytesKey(record.bytes)));
+    const fresh = offered
+      .filter((bytes) => !known.has(bytesKey(bytes)))
+      .map((bytes) => decodeEpochRecord(bytes, this.genesis));
     if (fresh.length === 0) {
       await this.#meta.commit(more);
       return false;
@@ -203,11 +234,17 @@ export class DiskRecords {
   async #takeGeneration(bytes: Uint8Array, more: MetaChange): Promise<Generation> {
     const generation = decodeGeneration(bytes);
     verifyGeneration(generation, this.#chain, this.#roster);
-    const rival = [...this.#generations.values()].find((known) => known.id !== generation.id && compareGenerations(known, generation) === 0 && this.#trusted(known));
+    const rival = [...this.#generations.values()].find(
+      (known) => known.id !== generation.id && compareGenerations(known, generation) === 0 && this.#trusted(known),
+    );
     if (rival !== undefined) {
-      throw new DiskswarmError('GENERATION_UNTRUSTED', `disk ${this.disk} has two generations ${generation.sequence} of epoch ${generation.epoch}: its owning host signed both`, {
-        data: { reason: 'forked', known: rival.id, offered: generation.id },
-      });
+      throw new DiskswarmError(
+        'GENERATION_UNTRUSTED',
+        `disk ${this.disk} has two generations ${generation.sequence} of epoch ${generation.epoch}: its owning host signed both`,
+        {
+          data: { reason: 'forked', known: rival.id, offered: generation.id },
+        },
+      );
     }
     await this.#meta.commit({ [generationKey(generation)]: generation.bytes, ...more });
     this.#generations.set(generation.id, generation);
@@ -241,6 +278,11 @@ export class DiskRecords {
   #newest(): Generation | null {
     return this.history().at(-1) ?? null;
   }
+}
+
+/** The bytes as a key of sets and maps. */
+export function bytesKey(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 
 function epochChange(disk: DiskId, records: readonly EpochRecord[]): MetaChange {

@@ -6,7 +6,7 @@
  */
 
 import { Availability, type RangeSet } from '@diskswarm/bitfield';
-import type { EpochRecordId, GenerationId, HostId } from '@diskswarm/core';
+import type { GenerationId, HostId } from '@diskswarm/core';
 import type { DiskChannel } from '@diskswarm/swarm';
 
 /** Runs kept of one peer's claims about one generation. */
@@ -20,8 +20,8 @@ export class PeerLink {
   readonly #claims = new Map<GenerationId, Availability>();
   /** Generations about which this host told everything; later ones need only what changed. */
   readonly told = new Set<GenerationId>();
-  /** Epoch records that this host has, as far as we were told or told it. */
-  readonly epochs = new Set<EpochRecordId>();
+  /** Epoch records that this host has, as far as we were told or told it: by `bytesKey`. */
+  readonly epochs = new Set<string>();
 
   constructor(channel: DiskChannel) {
     this.channel = channel;

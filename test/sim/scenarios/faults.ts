@@ -39,6 +39,7 @@ async function play(world: World): Promise<void> {
   const { disk } = host.machine;
   await world.start();
   host.startMayFail = true;
+  world.storageFails = true;
   for (let round = 0; round < ROUNDS; round++) {
     await host.whenUp();
     await open(host);
@@ -54,6 +55,7 @@ async function play(world: World): Promise<void> {
     else await attempt(host.ask('disk.detach', { name: NAME }), FAILURES);
   }
   host.startMayFail = false;
+  world.storageFails = false;
   host.kill('crash');
   await host.whenUp();
   await open(host);
