@@ -186,3 +186,39 @@ test.serial(
     t.is((await home.ok('disk', 'import', imported, '--name', 'other')).sizeBytes, 8 * MIB);
   },
 );
+
+test.serial(
+  'a host without room for what it fetches serves its guest all the same, says DISK_FULL to a pull, and completes with room',
+  async (t) => {
+    const small = await smallFolder(t, ROOM);
+    if (small === null) return t.pass('no mount namespace can be made here');
+    const outside = temporaryFolder(t);
+    const [home, office] = [new Host(t, outside, 'home'), new Host(t, outside, 'office', path.join(small, 'office'))];
+    const content = pattern(8 * MIB, 1);
+    const image = path.join(outside, 'image.raw');
+    fs.writeFileSync(image, content);
+    await Promise.all([home.start(), office.start(), home.ok('owner', 'init')]);
+    await home.ok('disk', 'import', image, '--name', 'desktop');
+    await home.invite(office, 'desktop');
+    await office.connectedTo(home);
+    const { socket } = (await office.ok('disk', 'attach', 'desktop', '--read-only')) as { socket: string };
+    const client = await NbdClient.connect(socket, 'desktop');
+    t.true((await client.read(0, CHUNK)).equals(content.subarray(0, CHUNK)));
+    const ballast = path.join(small, 'ballast');
+    fill(ballast);
+    for (let piece = 1; piece < 64; piece += 3) {
+      t.true(
+        (await client.read(piece * CHUNK, CHUNK)).equals(content.subarray(piece * CHUNK, (piece + 1) * CHUNK)),
+        `chunk ${piece}`,
+      );
+    }
+    const pulled = await office.run(['disk', 'pull', 'desktop']);
+    t.deepEqual([pulled.exitCode, pulled.errorCode], [1, 'DISK_FULL']);
+    t.true((await client.read(100 * CHUNK, CHUNK)).equals(content.subarray(100 * CHUNK, 101 * CHUNK)));
+    fs.rmSync(ballast);
+    const info = await office.ok('disk', 'pull', 'desktop');
+    t.is(info.piecesPresent, info.piecesTotal);
+    t.true((await client.read(0, content.length)).equals(content));
+    await client.close();
+  },
+);
