@@ -3,8 +3,18 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { fromHex, type HostId } from '@diskswarm/core';
 import { systemRandom } from '@diskswarm/core/system';
-import { createGeneration, createGenesis, createGrant, createOwner, createRelinquish } from '@diskswarm/identity';
+import {
+  createAcceptance,
+  createGeneration,
+  createGenesis,
+  createGrant,
+  createOwner,
+  createReceipt,
+  createRelinquish,
+} from '@diskswarm/identity';
+import { encodeOwnershipMessage, type OwnershipMessage } from '@diskswarm/ownership';
 import { encodeLaneControl } from '@diskswarm/wire';
 import test, { type ExecutionContext } from 'ava';
 import { becomeMember, Liar, type Lies, type Membership, RawMember, wrongRoot } from './liar.ts';
@@ -186,6 +196,80 @@ test('generations and epochs that nobody was entitled to sign are not taken, and
   t.is(heard.root, sealed.root);
   await home.ok('disk', 'handover', 'desktop', '--to', office.id);
   t.is((await office.info('desktop')).ownerHostId, office.id);
+});
+
+test('messages of ownership that are forged, repeated or poured out move nothing, free no copy and disturb no guest', async (t) => {
+  const { home, office, member, content } = await joined(t);
+  const { keys, invitation, head } = member;
+  const { genesis } = invitation;
+  const { disk } = genesis;
+  const liars = await Promise.all([home, office].map((victim) => Liar.meet(t, member, victim, content, {})));
+  await eventually('the member is in', () => liars.every(({ ready }) => ready.size > 0));
+  const say = (to: Host, message: OwnershipMessage): void => {
+    for (const channel of liars[to === home ? 0 : 1]!.ready) channel.sendOwnership(encodeOwnershipMessage(message));
+  };
+  const { socket } = await home.ok('disk', 'attach', 'desktop');
+  const client = await NbdClient.connect(String(socket), 'desktop');
+  // Asked without end for a disk in use: the guest notices nothing.
+  for (let count = 0; count < 500; count++) say(home, { kind: 'ask', disk, nonce: systemRandom.bytes(16) });
+  for (let count = 0; count < 200; count++) t.is(await client.write(count * 4096, pattern(4096, count + 1)), 0);
+  await eventually(
+    'every ask is refused',
+    () =>
+      liars[0]!.told.filter((message) => message.kind === 'refused' && message.code === 'CLIENT_CONNECTED').length ===
+      500,
+  );
+  // A member's word is not the owner's or a keeper's: the only complete copy stays.
+  const nonce = systemRandom.bytes(16);
+  say(home, { kind: 'receipt', disk, record: createReceipt(head, nonce, keys).bytes });
+  say(home, { kind: 'receipt', disk: disk, record: pattern(300, 4) });
+  await client.close();
+  await home.ok('disk', 'detach', 'desktop');
+  t.is((await home.run(['disk', 'rm', 'desktop'])).errorCode, 'LAST_COPY');
+  t.is((await home.info('desktop')).safeToSwitchOff, false);
+  await home.ok('disk', 'seal', 'desktop');
+  await office.ok('disk', 'wait', 'desktop', '--sequence', '2', '--timeout', '20');
+  await eventually('the member got over its ban, if it was banned', async () => {
+    for (const host of [home, office]) await host.call('peer.unban', { hostId: keys.hostId });
+    return liars.every(({ ready }) => ready.size > 0);
+  });
+  // "Home gave the disk to office", signed by one who cannot give it; and the answer to an offer that nobody made.
+  const at = { previous: member.epochs[0]!.id, epoch: 2 };
+  const given = createRelinquish(
+    genesis,
+    { at, to: office.id as HostId, finalGeneration: head.id, finalSequence: 1, nonce },
+    keys,
+  );
+  const toSelf = createRelinquish(
+    genesis,
+    { at, to: keys.hostId, finalGeneration: head.id, finalSequence: 1, nonce },
+    keys,
+  );
+  say(office, { kind: 'relinquish', disk, record: given.bytes, generation: head.bytes });
+  say(home, { kind: 'verdict', disk, record: createAcceptance(genesis, toSelf, keys).bytes });
+  await eventually('both heard it', () =>
+    [home, office].every((host) => /refused|kept away/.test(host.daemon!.stderr)),
+  );
+  for (const host of [home, office])
+    t.deepEqual([(await host.info('desktop')).epoch, (await host.info('desktop')).ownerHostId], [1, home.id]);
+  // There and back again; then the first offer once more, true and over.
+  await home.ok('disk', 'handover', 'desktop', '--to', office.id);
+  const { epochRecords, headGeneration } = (await office.call('disk.ownerView', { name: 'desktop' })) as {
+    epochRecords: string[];
+    headGeneration: string;
+  };
+  await office.ok('disk', 'handover', 'desktop', '--to', home.id);
+  await eventually('the member is back', async () => {
+    await office.call('peer.unban', { hostId: keys.hostId });
+    return liars[1]!.ready.size > 0;
+  });
+  say(office, { kind: 'relinquish', disk, record: fromHex(epochRecords[1]!), generation: fromHex(headGeneration) });
+  t.is((await office.run(['disk', 'attach', 'desktop'])).errorCode, 'NOT_OWNER');
+  const again = await home.ok('disk', 'attach', 'desktop');
+  const writer = await NbdClient.connect(String(again.socket), 'desktop');
+  t.is(await writer.write(0, pattern(4096, 3)), 0);
+  t.deepEqual([(await office.info('desktop')).epoch, (await office.info('desktop')).ownerHostId], [3, home.id]);
+  await writer.close();
 });
 
 test('a member that sends endless, huge or senseless messages is dropped and kept away; it costs no memory', async (t) => {

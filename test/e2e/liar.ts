@@ -32,6 +32,7 @@ import {
   verifyRoster,
 } from '@diskswarm/identity';
 import { levelsFor, ManifestBuilder, ManifestReader } from '@diskswarm/manifest';
+import { decodeOwnershipMessage, type OwnershipMessage } from '@diskswarm/ownership';
 import {
   type ChannelHandlers,
   type DiskChannel,
@@ -90,6 +91,8 @@ export class Liar implements DiskMembership {
   /** Channels that work now. */
   readonly ready = new Set<DiskChannel>();
   readonly heard: OfferedGeneration[] = [];
+  /** Messages of ownership that came. */
+  readonly told: OwnershipMessage[] = [];
   readonly #member: Membership;
   readonly #lies: Lies;
   readonly #pages = new Map<PageId, Uint8Array>();
@@ -108,14 +111,16 @@ export class Liar implements DiskMembership {
       source: { get: async (id) => this.#pages.get(id) as Uint8Array },
     });
     this.server = {
-      readPiece: async (_generation, piece) => {
+      readPiece: async (generation, piece) => {
+        if (generation !== member.head.id) return null;
         this.asked.pieces += 1;
         const honest = content.subarray(piece * this.chunkSizeBytes, (piece + 1) * this.chunkSizeBytes);
         return (
           (await lies.readPiece?.(piece, honest)) ?? (lies.readPiece === undefined ? new Uint8Array(honest) : null)
         );
       },
-      readPath: async (_root, piece, fromLevel) => {
+      readPath: async (root, piece, fromLevel) => {
+        if (root !== member.head.root) return null;
         this.asked.paths += 1;
         const honest = await reader.pathPages(piece, fromLevel);
         return lies.readPath === undefined ? honest : lies.readPath(piece, honest);
@@ -186,7 +191,7 @@ export class Liar implements DiskMembership {
       onPiece: () => {},
       onRejected: () => {},
       onTrace: () => {},
-      onOwnership: () => {},
+      onOwnership: (message) => void this.told.push(decodeOwnershipMessage(new Uint8Array(message))),
       onClose: () => void this.ready.delete(channel),
     };
   }
