@@ -10,7 +10,7 @@ import type { AttachmentInfo, DiskInfo, DiskStatus, Progress } from '../control/
 import { type Daemon, runCommand, startDaemon } from './processes.ts';
 
 /** The disk's name on every host. */
-export const DISK = 'desktop';
+const DISK = 'desktop';
 
 /** What a host is started with. */
 export interface HostOptions {

@@ -39,7 +39,7 @@ export function parseRecording(text: string): Operation[] {
     .split(/\s+/)
     .filter(Boolean)
     .map((token) => {
-      const match = /^([rwf])(?:([0-9a-z]+)\.([0-9a-z]+))?(?:\+(\d+))?$/.exec(token);
+      const match = /^(?:([rw])([0-9a-z]+)\.([0-9a-z]+)|f)(?:\+(\d+))?$/.exec(token);
       if (match === null) throw new DiskswarmError('FORMAT_INVALID', `not a recorded operation: ${token}`);
       const [, kind, offset = '0', length = '0', pauseMs = '0'] = match;
       return {

@@ -14,7 +14,7 @@ const BOLD = '\x1b[1m';
 const PLAIN = '\x1b[0m';
 
 /** Figures of the running step: text for people, the same facts for programs. */
-export interface Live {
+interface Live {
   readonly lines: readonly string[];
   readonly facts: Readonly<Record<string, unknown>>;
 }
