@@ -158,3 +158,16 @@ test('on a full disk a guest goes on reading what comes from elsewhere, and it i
     t.deepEqual(here.warnings, []);
   });
 });
+
+test('once a leaf was told whole, a fault tells of its neighbours alone, and what was known stays', async (t) => {
+  await withHere(7, [5, 255], async (here) => {
+    const first = await here.resolver.resolve(3 as PieceIndex, PRIORITY.fault, never);
+    t.deepEqual([first.first, first.locations.length], [0, 256]);
+    const second = await here.resolver.resolve(254 as PieceIndex, PRIORITY.fault, never);
+    t.deepEqual([second.first, second.locations.length], [254, 2]);
+    t.deepEqual(second.locations, [254, 255].map((piece) => here.store.locate(chunkIdOf(contentOf(piece)))));
+    for (const piece of [3, 5, 254, 255, 4]) t.deepEqual(await here.read(piece), contentOf(piece), `piece ${piece}`);
+    here.resolver.rebase(here.view);
+    t.is((await here.resolver.resolve(3 as PieceIndex, PRIORITY.fault, never)).locations.length, 256);
+  });
+});

@@ -4,7 +4,7 @@
  * The view changes when a seal puts a new generation below the overlay. A place that is damaged is read again by the store, which drops
  * what does not verify; then the chunk comes anew.
  */
-import { type ChunkId, type ChunkLocation, type ChunkStore, type Clock, hasCode, ID_BYTES, idFromBytes, PAGE_FANOUT, type PieceIndex, PRIORITY, type Priority, ZERO_ID } from '@diskswarm/core';
+import { type ChunkId, type ChunkLocation, type ChunkStore, type Clock, hasCode, ID_BYTES, idFromBytes, PAGE_FANOUT, type PieceIndex, PRIORITY, type Priority } from '@diskswarm/core';
 import type { LeafView } from '@diskswarm/disk';
 import { TraceRecorder } from '@diskswarm/trace';
 import type { AttachmentOwner } from '../attachment/attachment.ts';
@@ -13,6 +13,9 @@ import type { PieceChunks } from './piece-chunks.ts';
 
 /** Pieces that a trace records. */
 export const MAX_TRACE_PIECES = 65_536;
+
+/** Places told with a piece's own: a whole leaf costs a millisecond, and a cold disk is read piece by piece. */
+const NEIGHBOURS = 8;
 
 export interface ResolverOptions {
   readonly view: GenerationView;
@@ -30,6 +33,8 @@ export class AttachmentResolver implements AttachmentOwner {
   readonly trace = new TraceRecorder({ maxEntries: MAX_TRACE_PIECES });
   /** Places that were reported and are being looked at, by piece. */
   readonly #checks = new Map<PieceIndex, Promise<void>>();
+  /** Leaves of the view of which all was told: from then on the surroundings of a piece are enough. */
+  readonly #told = new Set<number>();
   #view: GenerationView;
 
   constructor(options: ResolverOptions) {
@@ -44,13 +49,14 @@ export class AttachmentResolver implements AttachmentOwner {
   /** A new generation lies below from now on. */
   rebase(view: GenerationView): void {
     this.#view = view;
+    this.#told.clear();
   }
 
   async peek(leaf: number): Promise<LeafView | null> {
     const view = this.#view;
     if (!(await view.learnLeafFromStore(leaf))) return null;
     try {
-      return await this.#leafView(view, leaf, null);
+      return await this.#leafView(view, leaf, { from: 0, to: PAGE_FANOUT }, null);
     } catch (error) {
       if (hasCode(error, 'CHUNK_NOT_FOUND')) return null; // Its page is damaged: `resolve` fetches it.
       throw error;
@@ -64,7 +70,10 @@ export class AttachmentResolver implements AttachmentOwner {
     const started = this.#options.clock.nowUs();
     const { fetched, unstored } = await this.#options.chunks.bring(view, piece, priority, { signal });
     if (fetched && priority === PRIORITY.fault) this.#options.onFault(this.#options.clock.nowUs() - started);
-    return this.#leafView(view, Math.floor(piece / PAGE_FANOUT), unstored?.bytes ?? null);
+    const leaf = Math.floor(piece / PAGE_FANOUT);
+    const from = piece % PAGE_FANOUT;
+    const slots = this.#told.has(leaf) ? { from, to: Math.min(PAGE_FANOUT, from + NEIGHBOURS) } : { from: 0, to: PAGE_FANOUT };
+    return this.#leafView(view, leaf, slots, unstored?.bytes ?? null);
   }
 
   damaged(piece: PieceIndex, _location: ChunkLocation): void {
@@ -93,14 +102,14 @@ export class AttachmentResolver implements AttachmentOwner {
     this.#options.onFailed(error);
   }
 
-  async #leafView(view: GenerationView, leaf: number, unstored: Uint8Array | null): Promise<LeafView> {
+  async #leafView(view: GenerationView, leaf: number, { from, to }: { from: number; to: number }, unstored: Uint8Array | null): Promise<LeafView> {
     const page = await view.reader.leaf(leaf);
     const locations: (ChunkLocation | null)[] = [];
-    for (let slot = 0; slot < PAGE_FANOUT; slot++) {
-      const id = idFromBytes<ChunkId>(page, slot * ID_BYTES);
-      const here = id !== ZERO_ID && view.has((leaf * PAGE_FANOUT + slot) as PieceIndex);
-      locations.push(here ? this.#options.store.locate(id) : null);
+    for (let slot = from; slot < to; slot++) {
+      const here = view.has((leaf * PAGE_FANOUT + slot) as PieceIndex);
+      locations.push(here ? this.#options.store.locate(idFromBytes<ChunkId>(page, slot * ID_BYTES)) : null);
     }
-    return { leaf, ids: new Uint8Array(page), locations, unstored };
+    if (to - from === PAGE_FANOUT && view === this.#view) this.#told.add(leaf);
+    return { leaf, ids: new Uint8Array(page), first: from, locations, unstored };
   }
 }

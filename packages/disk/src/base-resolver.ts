@@ -13,7 +13,12 @@ export interface LeafView {
   readonly leaf: number;
   /** The page: 256 ids of 32 bytes, verified. Belongs to the receiver. */
   readonly ids: Uint8Array;
-  /** Where each chunk lies; null when it is absent or the zero chunk. 256 entries. */
+  /** Slot of the first location. @default 0 */
+  readonly first?: number;
+  /**
+   * Where the chunks from `first` on lie; null for one that is absent or the zero chunk. Of other slots nothing is said: what was known of them
+   * stays, and what was not counts as absent. A whole leaf has 256 entries.
+   */
   readonly locations: readonly (ChunkLocation | null)[];
   /** Verified bytes of the piece that was asked for, when the store has no room for them: they are read this once. Belongs to the receiver. */
   readonly unstored?: Uint8Array | null;

@@ -83,16 +83,15 @@ export class PieceStates {
       if (this.#ids.size <= MAX_ID_PAGES) break;
       this.#ids.delete(oldest);
     }
-    let table = this.#leaves.get(view.leaf);
-    if (table === undefined || table === 'zero') {
-      table = {
-        states: new Uint8Array(PAGE_FANOUT),
-        packs: new Uint32Array(PAGE_FANOUT),
-        positions: new Float64Array(PAGE_FANOUT),
-      };
-      this.#leaves.set(view.leaf, table);
+    const known = this.#leaves.get(view.leaf);
+    const isNew = known === undefined || known === 'zero';
+    const table = isNew ? emptyTable() : known;
+    if (isNew) this.#leaves.set(view.leaf, table);
+    const from = view.first ?? 0;
+    const to = from + view.locations.length;
+    for (let slot = isNew ? 0 : from; slot < (isNew ? PAGE_FANOUT : to); slot++) {
+      this.#installSlot(table, slot, view.ids, view.locations[slot - from] ?? null);
     }
-    for (let slot = 0; slot < PAGE_FANOUT; slot++) this.#installSlot(table, slot, view);
   }
 
   /** Forgets leaves whose pieces changed. */
@@ -109,9 +108,8 @@ export class PieceStates {
     return table === 'zero' || (table !== undefined && !table.states.includes(PIECE.absent));
   }
 
-  #installSlot(table: LeafTable, slot: number, view: LeafView): void {
-    const location = view.locations[slot] ?? null;
-    if (isZero(view.ids.subarray(slot * ID_BYTES, (slot + 1) * ID_BYTES))) {
+  #installSlot(table: LeafTable, slot: number, ids: Uint8Array, location: ChunkLocation | null): void {
+    if (isZero(ids.subarray(slot * ID_BYTES, (slot + 1) * ID_BYTES))) {
       table.states[slot] = PIECE.zero;
       return;
     }
@@ -133,4 +131,12 @@ export class PieceStates {
     if (table === undefined || table === 'zero') throw new Error(`piece ${piece} has no place`);
     return table;
   }
+}
+
+function emptyTable(): LeafTable {
+  return {
+    states: new Uint8Array(PAGE_FANOUT),
+    packs: new Uint32Array(PAGE_FANOUT),
+    positions: new Float64Array(PAGE_FANOUT),
+  };
 }
