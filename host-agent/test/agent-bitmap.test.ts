@@ -1,3 +1,4 @@
+/** A bitmap beside the set it stands for. */
 import test from 'ava';
 import fc from 'fast-check';
 import { Bitmap } from '../src/agent/bitmap.ts';

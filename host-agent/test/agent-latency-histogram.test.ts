@@ -1,3 +1,4 @@
+/** Percentiles of recorded latencies, beside the sorted truth. */
 import test from 'ava';
 import { LatencyHistogram } from '../src/agent/latency-histogram.ts';
 

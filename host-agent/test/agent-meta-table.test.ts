@@ -1,3 +1,4 @@
+/** The metadata table over power cuts, full disks and rewrites: whole changes, or none. */
 import { createSimulation } from '@diskswarm/sim';
 import test from 'ava';
 import { MetaTable } from '../src/agent/meta-table.ts';

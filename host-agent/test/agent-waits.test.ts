@@ -1,3 +1,4 @@
+/** Waiting for a condition, and giving work up at a time limit. */
 import { systemClock } from '@diskswarm/core/system';
 import { DiskswarmError } from '@diskswarm/core';
 import test from 'ava';

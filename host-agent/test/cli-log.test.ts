@@ -1,3 +1,4 @@
+/** Where the log goes, what it leaves out, and that its last words arrive. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';

@@ -1,3 +1,4 @@
+/** The control socket as its clients meet it: order, bounds, cancellation, an end that leaves nobody waiting. */
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';

@@ -1,3 +1,4 @@
+/** Real NBD clients against an export: nbdinfo, nbdcopy, qemu-img, qemu-io, nbdsh, fio. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';

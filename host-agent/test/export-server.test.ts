@@ -1,3 +1,4 @@
+/** The NBD server around its sessions: socket file, clients that come, go and are too many, fence and end. */
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+/** One agent per state folder, whatever died before it; versions; sockets whose path is too long. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import net from 'node:net';

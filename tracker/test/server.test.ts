@@ -1,3 +1,4 @@
+/** The tracker over HTTP, with our own client, a foreign one, and garbage. */
 import http from 'node:http';
 import net from 'node:net';
 import { buildAnnounceUrl, buildScrapeUrl, parseAnnounceResponse, parseScrapeResponse } from '@diskswarm/announce';

@@ -1,3 +1,4 @@
+/** Who is told of whom: draws, expiry, bounds. */
 import { type AnnounceRequest, type CompactPeer, packPeer, unpackPeer } from '@diskswarm/announce';
 import type { Clock, Random } from '@diskswarm/core';
 import test from 'ava';

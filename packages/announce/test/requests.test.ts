@@ -1,3 +1,4 @@
+/** Announces and scrapes from client to tracker: golden URLs, round trips, garbage. */
 import test from 'ava';
 import fc from 'fast-check';
 import {

@@ -1,3 +1,4 @@
+/** Answers from tracker to client: golden bytes, what foreign trackers send, garbage. */
 import { DiskswarmError } from '@diskswarm/core';
 import test from 'ava';
 import fc from 'fast-check';

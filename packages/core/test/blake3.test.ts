@@ -1,3 +1,4 @@
+/** The hash beside published vectors and a second implementation. */
 import test from 'ava';
 import * as oracle from 'blake3';
 import fc from 'fast-check';

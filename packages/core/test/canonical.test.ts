@@ -1,3 +1,4 @@
+/** Canonical bencode: golden bytes, round trips, and everything that has a second form refused. */
 import test from 'ava';
 import fc from 'fast-check';
 import { decodeCanonical, encodeCanonical, type Canonical, type Decoded } from '../src/canonical.ts';

@@ -1,3 +1,4 @@
+/** The real storage, and what is built on any: whole reads, atomic writes. */
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';

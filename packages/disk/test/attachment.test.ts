@@ -1,3 +1,4 @@
+/** The states of an attachment: every event in every one of them. */
 import { hasCode } from '@diskswarm/core';
 import test from 'ava';
 import {

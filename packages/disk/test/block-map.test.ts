@@ -1,3 +1,4 @@
+/** The block map beside a plain array, and at the size of the largest disk. */
 import test from 'ava';
 import fc from 'fast-check';
 import { BLOCK, BlockMap, type BlockState } from '../src/block-map.ts';

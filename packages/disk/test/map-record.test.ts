@@ -1,3 +1,4 @@
+/** Records of an overlay map: golden bytes, round trips, garbage. */
 import { readFileSync } from 'node:fs';
 import { type DiskId, type GenerationId, hasCode } from '@diskswarm/core';
 import test from 'ava';

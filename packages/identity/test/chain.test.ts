@@ -1,3 +1,4 @@
+/** Who owned a disk when: chains that verify, forks, refusals, and records that nobody was entitled to sign. */
 import test from 'ava';
 import {
   createAcceptance,

@@ -1,3 +1,4 @@
+/** Which generations count, and why the others do not. */
 import { type Decoded, decodeCanonical, encodeCanonical } from '@diskswarm/core';
 import test from 'ava';
 import fc from 'fast-check';

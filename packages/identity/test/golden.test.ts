@@ -1,3 +1,4 @@
+/** Every signed format beside the literal bytes it began with. */
 import { readFileSync } from 'node:fs';
 import { fromHex } from '@diskswarm/core';
 import test from 'ava';

@@ -1,3 +1,4 @@
+/** Invitations: of use to one host, whole or refused with the reason. */
 import test from 'ava';
 import fc from 'fast-check';
 import {

@@ -1,3 +1,4 @@
+/** Keys of hosts and owners, their files, and ids that notice a mistyped digit. */
 import { encodeCanonical } from '@diskswarm/core';
 import { SeededRandom } from '@diskswarm/sim';
 import test from 'ava';

@@ -1,3 +1,4 @@
+/** Proofs and hellos hold on one channel, for one side, and nowhere else. */
 import test from 'ava';
 import fc from 'fast-check';
 import { checkLaneProof, LANE_PROOF_BYTES, laneProof, signHello, verifyHello } from '../src/index.ts';

@@ -1,3 +1,4 @@
+/** The cryptography beside the vectors of its RFCs. */
 import { fromHex, toHex } from '@diskswarm/core';
 import test from 'ava';
 import { agree, decrypt, encrypt, publicKeyOf, sign, verify } from '../src/primitives.ts';

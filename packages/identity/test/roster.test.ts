@@ -1,3 +1,4 @@
+/** Genesis and roster: who may read the secret, what is newer, what is refused. */
 import { type Decoded, decodeCanonical, encodeCanonical } from '@diskswarm/core';
 import test from 'ava';
 import {

@@ -1,3 +1,4 @@
+/** The flow of a session: what waits, how much of it, in which order it is answered, and when reading stops. */
 import { DiskswarmError } from '@diskswarm/core';
 import test from 'ava';
 import { MemoryBacking } from './support/memory-backing.ts';

@@ -1,3 +1,4 @@
+/** Whole NBD conversations beside their recorded bytes. */
 import fs from 'node:fs';
 import test from 'ava';
 import { MemoryBacking } from './support/memory-backing.ts';

@@ -1,3 +1,4 @@
+/** The handshake, option by option, with every wrong turn of a client. */
 import test from 'ava';
 import { MemoryBacking } from './support/memory-backing.ts';
 import {

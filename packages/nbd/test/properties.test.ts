@@ -1,3 +1,4 @@
+/** Sessions under any cut of the stream, any request, and garbage. */
 import test from 'ava';
 import fc from 'fast-check';
 import { MemoryBacking } from './support/memory-backing.ts';

@@ -1,3 +1,4 @@
+/** The transmission phase, request by request: replies, flags, errors, holes. */
 import { DiskswarmError } from '@diskswarm/core';
 import test from 'ava';
 import { MemoryBacking } from './support/memory-backing.ts';

@@ -1,3 +1,4 @@
+/** The receiving side of a hand-over: one answer per epoch, durable before anybody hears of it. */
 import { createForce, createRelinquish, forcePoint, mergeEpochRecords } from '@diskswarm/identity';
 import test from 'ava';
 import {

@@ -1,3 +1,4 @@
+/** Hand-overs between three hosts at random, from a seed, with crashes and lost messages. */
 import test from 'ava';
 import fc from 'fast-check';
 import { handoverResult } from '../src/index.ts';

@@ -1,3 +1,4 @@
+/** Every order of events of a hand-over, walked to the end. */
 import test from 'ava';
 import { type Action, keyOf, newWorld, settle, step, violation, type World } from './model.ts';
 

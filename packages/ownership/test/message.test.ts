@@ -1,3 +1,4 @@
+/** Messages of ownership: round trips, bounds, garbage. */
 import { encodeCanonical, type GenerationId, hasCode, idToBytes } from '@diskswarm/core';
 import test from 'ava';
 import fc from 'fast-check';

@@ -1,3 +1,4 @@
+/** When a host may be switched off, and when a copy may go. */
 import {
   createForce,
   createReceipt,

@@ -1,3 +1,4 @@
+/** The giving side of a hand-over: the order of its effects, and whose word ends it. */
 import {
   createAcceptance,
   createForce,
