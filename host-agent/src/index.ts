@@ -8,6 +8,6 @@ export { Agent, type AgentOptions, type NewDisk } from './agent/agent.ts';
 export { controlHandlers } from './agent/control-handlers.ts';
 export type { ManagedDisk } from './agent/managed-disk.ts';
 export { type RunningAgent, type RunOptions, runAgent } from './agent/run.ts';
+export { LocalAttachment, localOpener } from './attachment/local-attachment.ts';
 export { callAgent } from './control/client.ts';
 export type * from './control/methods.ts';
-export { LocalAttachment, localOpener } from './attachment/local-attachment.ts';

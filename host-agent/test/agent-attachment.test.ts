@@ -30,10 +30,12 @@ test('a read-only export shows the generation it was opened with, also after a s
     await host.attach(true);
     t.deepEqual(await host.read(6), new Uint8Array(16).fill(1));
     t.is((await disk.seal(never)).changedPieces, 2);
-    for (const piece of [7, PIECES - 1]) t.deepEqual(await host.read(piece), new Uint8Array(16).fill(1), `piece ${piece}`);
+    for (const piece of [7, PIECES - 1])
+      t.deepEqual(await host.read(piece), new Uint8Array(16).fill(1), `piece ${piece}`);
     await disk.detach();
     await host.attach(true);
-    for (const piece of [7, PIECES - 1]) t.deepEqual(await host.read(piece), new Uint8Array(16).fill(2), `piece ${piece}`);
+    for (const piece of [7, PIECES - 1])
+      t.deepEqual(await host.read(piece), new Uint8Array(16).fill(2), `piece ${piece}`);
   });
 });
 
@@ -48,12 +50,26 @@ test('an agent that restarts while a hand-over is in doubt takes no write; after
     const { source } = host.disk.ownership;
     if (source.phase !== 'relinquished') return t.fail(source.phase);
     await t.throwsAsync(host.write(4, 3), { message: /takes no writes/ });
-    const refusal = createRefusal(host.records.genesis, source.relinquish, { code: 'DISK_FULL', reason: 'no room' }, host.records.office);
-    await host.disk.ownership.receive(host.records.office.hostId, { kind: 'verdict', disk: host.disk.disk, record: refusal.bytes });
+    const refusal = createRefusal(
+      host.records.genesis,
+      source.relinquish,
+      { code: 'DISK_FULL', reason: 'no room' },
+      host.records.office,
+    );
+    await host.disk.ownership.receive(host.records.office.hostId, {
+      kind: 'verdict',
+      disk: host.disk.disk,
+      record: refusal.bytes,
+    });
     await host.write(4, 3);
     await host.attachment.view.flush();
     await host.restart();
-    for (const [piece, fill] of [[2, 1], [3, 2], [4, 3]] as const) t.deepEqual(await host.read(piece), new Uint8Array(16).fill(fill), `piece ${piece}`);
+    for (const [piece, fill] of [
+      [2, 1],
+      [3, 2],
+      [4, 3],
+    ] as const)
+      t.deepEqual(await host.read(piece), new Uint8Array(16).fill(fill), `piece ${piece}`);
   });
 });
 
@@ -68,7 +84,10 @@ test('a host that is revoked while a guest writes has its export closed, and kee
     await disk.changed.until(() => disk.attachment.attachment === null, never);
     await t.throwsAsync(host.write(4, 3), { message: /fenced/ });
     t.is(await disk.attachment.dirtyBytes(), 4096);
-    t.true(host.warnings.some((warning) => /was revoked.*shut its virtual machine down/.test(warning)), host.warnings.join('\n'));
+    t.true(
+      host.warnings.some((warning) => /was revoked.*shut its virtual machine down/.test(warning)),
+      host.warnings.join('\n'),
+    );
     await t.throwsAsync(host.attach(), { message: /owns disk "desk"/ });
   });
 });
@@ -79,13 +98,20 @@ test('a disk that is forced to another host while it is being attached is not at
     const { genesis, office, owner } = host.records;
     const { head, chain } = disk.records;
     const at = { previous: chain.current.head.previous, epoch: 2 };
-    const force = createForce(genesis, { at, to: office.hostId, afterGeneration: head!.id, afterSequence: 1, forkName: 'desk-fork' }, owner);
+    const force = createForce(
+      genesis,
+      { at, to: office.hostId, afterGeneration: head!.id, afterSequence: 1, forkName: 'desk-fork' },
+      owner,
+    );
     const attached = host.attach();
     const forced = disk.records.offerEpochs([force.bytes]);
     await t.throwsAsync(attached, { message: /owns disk "desk"/ });
     t.true(await forced);
     t.is(disk.attachment.attachment, null);
-    t.deepEqual(host.opened.filter((attachment) => attachment.spec.epoch === 2), []);
+    t.deepEqual(
+      host.opened.filter((attachment) => attachment.spec.epoch === 2),
+      [],
+    );
   });
 });
 
@@ -114,7 +140,8 @@ test('an agent on a full disk stops in order, and nothing that was flushed is lo
     await host.write(5, 0x99);
     await host.attachment.view.flush();
     const { disk: storage } = host.machine;
-    for (let index = 0; index < 40; index++) await host.agent.env.meta.commit({ [`filler ${index}`]: new Uint8Array(1000) });
+    for (let index = 0; index < 40; index++)
+      await host.agent.env.meta.commit({ [`filler ${index}`]: new Uint8Array(1000) });
     storage.capacityBytes -= storage.freeBytes;
     // What is left of the reserve is less than a trace needs.
     for (;;) {
@@ -125,7 +152,10 @@ test('an agent on a full disk stops in order, and nothing that was flushed is lo
       }
     }
     await t.notThrowsAsync(host.agent.stop());
-    t.true(host.warnings.some((warning) => warning.includes('"desk" touched')), host.warnings.join('\n'));
+    t.true(
+      host.warnings.some((warning) => warning.includes('"desk" touched')),
+      host.warnings.join('\n'),
+    );
     storage.capacityBytes = 2 ** 40;
     await host.restart();
     t.not(disk, host.disk);

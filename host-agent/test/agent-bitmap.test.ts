@@ -17,8 +17,13 @@ test('a bitmap is a set with a count, and its runs are the set', (t) => {
         if (add) model.add(index);
         else model.delete(index);
       }
-      const members = [...bitmap.runs()].flatMap(([from, to]) => Array.from({ length: to - from }, (_, offset) => from + offset));
-      t.deepEqual(members, [...model].sort((left, right) => left - right));
+      const members = [...bitmap.runs()].flatMap(([from, to]) =>
+        Array.from({ length: to - from }, (_, offset) => from + offset),
+      );
+      t.deepEqual(
+        members,
+        [...model].sort((left, right) => left - right),
+      );
       t.is(bitmap.count, model.size);
     }),
     { numRuns: 60 },

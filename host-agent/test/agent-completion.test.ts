@@ -16,7 +16,14 @@ interface Around {
   readonly changed: ChangeSignal;
   readonly log: string[];
   head: GenerationId;
-  view: { subject: { generation: GenerationId }; complete: boolean; piecesTotal: number; leaves: number; has(): boolean; missingIn(): Promise<{ piece: number }[]> };
+  view: {
+    subject: { generation: GenerationId };
+    complete: boolean;
+    piecesTotal: number;
+    leaves: number;
+    has(): boolean;
+    missingIn(): Promise<{ piece: number }[]>;
+  };
   doubted: boolean;
   wanted: boolean;
   /** What bringing a piece does. */
@@ -37,9 +44,22 @@ function scenario(title: string, seed: number, run: (t: ExecutionContext, around
       has: () => false,
       missingIn: async () => [0, 1, 2, 3].map((piece) => ({ piece })),
     });
-    const around: Partial<Around> = { simulation, changed, log, head: id('1'), view: viewOf(id('1'), false), doubted: false, wanted: false, bring: async () => {} };
+    const around: Partial<Around> = {
+      simulation,
+      changed,
+      log,
+      head: id('1'),
+      view: viewOf(id('1'), false),
+      doubted: false,
+      wanted: false,
+      bring: async () => {},
+    };
     const options = {
-      env: { clock, store: { sync: async () => void log.push('sync') }, log: { warn: (_fields: object, message: string) => void log.push(message) } },
+      env: {
+        clock,
+        store: { sync: async () => void log.push('sync') },
+        log: { warn: (_fields: object, message: string) => void log.push(message) },
+      },
       name: 'desk',
       records: {
         disk: 'd1',
@@ -63,7 +83,10 @@ function scenario(title: string, seed: number, run: (t: ExecutionContext, around
         },
       },
       intake: { flush: async () => void log.push('flush') },
-      receipts: { own: null, give: async (head: { id: string }) => (log.push(`receipt ${head.id[0]}`), { kind: 'receipt' }) },
+      receipts: {
+        own: null,
+        give: async (head: { id: string }) => (log.push(`receipt ${head.id[0]}`), { kind: 'receipt' }),
+      },
       changed,
       trace: () => [],
       sendAll: () => log.push('told'),
@@ -74,31 +97,39 @@ function scenario(title: string, seed: number, run: (t: ExecutionContext, around
   });
 }
 
-scenario('a receipt is signed after the flush and the sync, for the generation that is complete', 1, async (t, around) => {
-  const { completion, log } = around;
-  t.is(await completion.receiptFor(id('1'), NONCE), null);
-  around.view.complete = true;
-  t.is(await completion.receiptFor(id('2'), NONCE), null);
-  t.deepEqual(log, []);
-  t.like(await completion.receiptFor(id('1'), NONCE), { kind: 'receipt' });
-  t.deepEqual(log, ['flush', 'sync', 'receipt 1']);
-});
+scenario(
+  'a receipt is signed after the flush and the sync, for the generation that is complete',
+  1,
+  async (t, around) => {
+    const { completion, log } = around;
+    t.is(await completion.receiptFor(id('1'), NONCE), null);
+    around.view.complete = true;
+    t.is(await completion.receiptFor(id('2'), NONCE), null);
+    t.deepEqual(log, []);
+    t.like(await completion.receiptFor(id('1'), NONCE), { kind: 'receipt' });
+    t.deepEqual(log, ['flush', 'sync', 'receipt 1']);
+  },
+);
 
-scenario('there is no receipt for a newer generation that is known but not looked at, nor while the store lost something', 2, async (t, around) => {
-  const { completion, log } = around;
-  around.view.complete = true;
-  around.head = id('2');
-  t.is(await completion.receiptFor(id('2'), NONCE), null);
-  await completion.check();
-  around.head = id('1');
-  around.doubted = true;
-  t.is(await completion.receiptFor(id('1'), NONCE), null);
-  await completion.check();
-  t.deepEqual(log, []);
-  around.doubted = false;
-  await completion.check();
-  t.deepEqual(log, ['flush', 'sync', 'receipt 1', 'told']);
-});
+scenario(
+  'there is no receipt for a newer generation that is known but not looked at, nor while the store lost something',
+  2,
+  async (t, around) => {
+    const { completion, log } = around;
+    around.view.complete = true;
+    around.head = id('2');
+    t.is(await completion.receiptFor(id('2'), NONCE), null);
+    await completion.check();
+    around.head = id('1');
+    around.doubted = true;
+    t.is(await completion.receiptFor(id('1'), NONCE), null);
+    await completion.check();
+    t.deepEqual(log, []);
+    around.doubted = false;
+    await completion.check();
+    t.deepEqual(log, ['flush', 'sync', 'receipt 1', 'told']);
+  },
+);
 
 scenario('a pull ends when all is here, durable', 3, async (t, around) => {
   around.bring = async () => {

@@ -36,7 +36,11 @@ interface Here {
 }
 
 /** A host that has fetched `pieces` from the peer, and reads anew. */
-async function withHere(seed: number, pieces: readonly number[], scenario: (here: Here) => Promise<void>): Promise<void> {
+async function withHere(
+  seed: number,
+  pieces: readonly number[],
+  scenario: (here: Here) => Promise<void>,
+): Promise<void> {
   const simulation = createSimulation(seed);
   await simulation.run(async () => {
     const machine = simulation.host('home');
@@ -47,7 +51,11 @@ async function withHere(seed: number, pieces: readonly number[], scenario: (here
     const peer = new ManifestReader({ root, pieces: PIECES, source: new DiskPages(there, DISK) });
     const store = await PackStore.open(machine.storage, { random: machine.random });
     const pages = new DiskPages(store, DISK);
-    const view = new GenerationView({ disk: DISK, generation: '07'.repeat(32) as GenerationId, root, geometry }, store, pages);
+    const view = new GenerationView(
+      { disk: DISK, generation: '07'.repeat(32) as GenerationId, root, geometry },
+      store,
+      pages,
+    );
     const fetch = new PageFetch(pages, {
       requestPath: async ({ piece, fromLevel }) => ({ pages: await peer.pathPages(piece, fromLevel), wrong: () => {} }),
     });
@@ -59,8 +67,18 @@ async function withHere(seed: number, pieces: readonly number[], scenario: (here
         return contentOf(piece);
       },
     };
-    const intake = new PieceIntake(store, machine.clock, DISK, { durable: () => {}, failed: (error) => warnings.push(String(error)) });
-    const chunks = new PieceChunks({ store, source, pages: fetch, intake, statistics: new FaultStatistics(), claimedElsewhere: () => true });
+    const intake = new PieceIntake(store, machine.clock, DISK, {
+      durable: () => {},
+      failed: (error) => warnings.push(String(error)),
+    });
+    const chunks = new PieceChunks({
+      store,
+      source,
+      pages: fetch,
+      intake,
+      statistics: new FaultStatistics(),
+      claimedElsewhere: () => true,
+    });
     const resolver = new AttachmentResolver({
       view,
       store,
@@ -165,7 +183,10 @@ test('once a leaf was told whole, a fault tells of its neighbours alone, and wha
     t.deepEqual([first.first, first.locations.length], [0, 256]);
     const second = await here.resolver.resolve(254 as PieceIndex, PRIORITY.fault, never);
     t.deepEqual([second.first, second.locations.length], [254, 2]);
-    t.deepEqual(second.locations, [254, 255].map((piece) => here.store.locate(chunkIdOf(contentOf(piece)))));
+    t.deepEqual(
+      second.locations,
+      [254, 255].map((piece) => here.store.locate(chunkIdOf(contentOf(piece)))),
+    );
     for (const piece of [3, 5, 254, 255, 4]) t.deepEqual(await here.read(piece), contentOf(piece), `piece ${piece}`);
     here.resolver.rebase(here.view);
     t.is((await here.resolver.resolve(3 as PieceIndex, PRIORITY.fault, never)).locations.length, 256);

@@ -17,7 +17,12 @@ test('what was committed survives a power cut, several keys together or not at a
       let committed = -1;
       const work = (async () => {
         for (let round = 0; round < 5; round++) {
-          await table.commit({ 'a/left': bytes(`${round}`), 'a/right': bytes(`${round}`), [`b/${round}`]: bytes('x'), [`b/${round - 1}`]: null });
+          await table.commit({
+            'a/left': bytes(`${round}`),
+            'a/right': bytes(`${round}`),
+            [`b/${round}`]: bytes('x'),
+            [`b/${round - 1}`]: null,
+          });
           committed = round;
         }
       })().catch(() => {});
@@ -53,7 +58,11 @@ test('changes that come while the journal is rewritten are taken too', async (t)
   const simulation = createSimulation(3);
   await simulation.run(async () => {
     const table = await MetaTable.open(simulation.host('home').storage, 'meta.journal');
-    await Promise.all(Array.from({ length: 60 }, (_, index) => table.commit({ same: new Uint8Array(512 * 1024), [`key ${index}`]: new Uint8Array(1) })));
+    await Promise.all(
+      Array.from({ length: 60 }, (_, index) =>
+        table.commit({ same: new Uint8Array(512 * 1024), [`key ${index}`]: new Uint8Array(1) }),
+      ),
+    );
     t.is(table.keys('key').length, 60);
     await table.close();
   });

@@ -1,6 +1,7 @@
 /** Waiting for a condition, and giving work up at a time limit. */
-import { systemClock } from '@diskswarm/core/system';
+
 import { DiskswarmError } from '@diskswarm/core';
+import { systemClock } from '@diskswarm/core/system';
 import test from 'ava';
 import { ChangeSignal } from '../src/agent/change-signal.ts';
 import { within } from '../src/agent/time-limit.ts';
@@ -58,7 +59,10 @@ test('work that is late is told so, and its signal fires', async (t) => {
 test('work that is in time keeps its result and its error', async (t) => {
   const limit = { clock: systemClock, limitMs: 60_000, signal: never, what: 'work' };
   t.is(await within(limit, async () => 7), 7);
-  await t.throwsAsync(within(limit, async () => Promise.reject(new RangeError('mine'))), { instanceOf: RangeError });
+  await t.throwsAsync(
+    within(limit, async () => Promise.reject(new RangeError('mine'))),
+    { instanceOf: RangeError },
+  );
 });
 
 test('turns are taken one after the other, also after a failure', async (t) => {

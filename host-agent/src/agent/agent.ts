@@ -4,16 +4,36 @@
  * Start order: metadata, store, exports (so that guests reconnect first), what is here of each disk, the swarm. What a crash interrupted (an import, a removal)
  * is undone or finished at start. The control socket, the CLI and image files are left to run.ts and control-handlers.ts.
  */
-import { type Address, type Clock, type DiskId, DiskswarmError, parseHashId, type Random, type Storage, type Transport } from '@diskswarm/core';
+
 import { Geometry } from '@diskswarm/chunk';
-import { createGeneration, decodeGenesis, type EpochChain, type Generation, type Genesis, type HostKeys, NAME_PATTERN, parseInvitation, verifyRoster } from '@diskswarm/identity';
+import {
+  type Address,
+  type Clock,
+  type DiskId,
+  DiskswarmError,
+  parseHashId,
+  type Random,
+  type Storage,
+  type Transport,
+} from '@diskswarm/core';
+import {
+  createGeneration,
+  decodeGenesis,
+  type EpochChain,
+  type Generation,
+  type Genesis,
+  type HostKeys,
+  NAME_PATTERN,
+  parseInvitation,
+  verifyRoster,
+} from '@diskswarm/identity';
 import { PackStore } from '@diskswarm/store';
 import { type AddressSource, DiskAnnouncer, FetchEngine, Swarm, type TrackerClient } from '@diskswarm/swarm';
 import type { AttachmentOpener } from '../attachment/attachment.ts';
 import { DiskPages } from './disk-pages.ts';
-import { diskKey, DiskRecords, type InitialRecords } from './disk-records.ts';
+import { DiskRecords, diskKey, type InitialRecords } from './disk-records.ts';
 import type { Environment, Log } from './environment.ts';
-import { importDisk, type ImportSource } from './import-disk.ts';
+import { type ImportSource, importDisk } from './import-disk.ts';
 import { ManagedDisk } from './managed-disk.ts';
 import { type MetaChange, MetaTable } from './meta-table.ts';
 
@@ -90,7 +110,12 @@ export class Agent {
   /** The disk of a name; DISK_NOT_FOUND. */
   disk(name: string): ManagedDisk {
     const found = this.disks.find((disk) => disk.name === name);
-    if (found === undefined) throw new DiskswarmError('DISK_NOT_FOUND', `this host knows no disk "${name}"; \`diskswarm disk ls\` lists the ones it does`, { data: { name } });
+    if (found === undefined)
+      throw new DiskswarmError(
+        'DISK_NOT_FOUND',
+        `this host knows no disk "${name}"; \`diskswarm disk ls\` lists the ones it does`,
+        { data: { name } },
+      );
     return found;
   }
 
@@ -116,10 +141,26 @@ export class Agent {
       keys,
       uploadBytesPerSecond: this.#options.uploadBytesPerSecond,
       downloadBytesPerSecond: this.#options.downloadBytesPerSecond,
-      onMisbehaviour: (host, error) => log.warn({ host, code: error.code }, `host ${host} broke the protocol and is kept away: ${error.message}`),
+      onMisbehaviour: (host, error) =>
+        log.warn({ host, code: error.code }, `host ${host} broke the protocol and is kept away: ${error.message}`),
     });
     const fetch = new FetchEngine({ clock, random });
-    this.#env = { hostId: keys.hostId, keys, storage, meta, store, clock, random, swarm, fetch, opener, log, bootId, socketFor, announce: (disk) => this.#announcers.get(disk)?.announceNow() };
+    this.#env = {
+      hostId: keys.hostId,
+      keys,
+      storage,
+      meta,
+      store,
+      clock,
+      random,
+      swarm,
+      fetch,
+      opener,
+      log,
+      bootId,
+      socketFor,
+      announce: (disk) => this.#announcers.get(disk)?.announceNow(),
+    };
     await this.#finishInterrupted();
     for (const key of meta.keys('disk/').filter((candidate) => candidate.endsWith('/name'))) {
       const id = parseHashId<DiskId>(key.split('/')[1] ?? '', 'a disk id in the metadata');
@@ -140,7 +181,10 @@ export class Agent {
   }
 
   /** Makes a disk of an image: chunks and pages durable, then its records and first generation in one step. */
-  async importDisk(wanted: NewDisk, options: { signal: AbortSignal; onProgress(doneBytes: number): void }): Promise<{ disk: ManagedDisk; dataBytes: number; newBytes: number }> {
+  async importDisk(
+    wanted: NewDisk,
+    options: { signal: AbortSignal; onProgress(doneBytes: number): void },
+  ): Promise<{ disk: ManagedDisk; dataBytes: number; newBytes: number }> {
     const { env } = this;
     this.#claimName(wanted.name);
     const genesis = decodeGenesis(wanted.records.genesis);
@@ -151,10 +195,22 @@ export class Agent {
       await env.meta.commit({ [importKey(genesis.disk)]: genesis.bytes });
       const pages = new DiskPages(env.store, genesis.disk);
       const before = env.store.stats().bytes;
-      const { root, dataBytes } = await importDisk(wanted.source, { geometry, disk: genesis.disk, store: env.store, pages }, options);
+      const { root, dataBytes } = await importDisk(
+        wanted.source,
+        { geometry, disk: genesis.disk, store: env.store, pages },
+        options,
+      );
       await env.store.sync();
       const newBytes = env.store.stats().bytes - before;
-      const first = { disk: genesis.disk, sequence: 1, parent: null, root, sizeBytes: wanted.sizeBytes, kept: true, wallMs: env.clock.wallMs() };
+      const first = {
+        disk: genesis.disk,
+        sequence: 1,
+        parent: null,
+        root,
+        sizeBytes: wanted.sizeBytes,
+        kept: true,
+        wallMs: env.clock.wallMs(),
+      };
       const disk = await this.#create(wanted.name, wanted.records, { [importKey(genesis.disk)]: null }, ({ current }) =>
         createGeneration({ ...first, epoch: current.epoch, authority: current.authority }, env.keys),
       );
@@ -177,8 +233,16 @@ export class Agent {
     verifyRoster(invitation.roster.bytes, invitation.genesis);
     const disk = await this.#create(
       chosen,
-      { genesis: invitation.genesis.bytes, roster: invitation.roster.bytes, epochs: invitation.epochs.map((record) => record.bytes) },
-      { [diskKey(invitation.genesis.disk, 'places')]: Buffer.from(JSON.stringify({ trackers: invitation.trackers, addresses: invitation.addresses })) },
+      {
+        genesis: invitation.genesis.bytes,
+        roster: invitation.roster.bytes,
+        epochs: invitation.epochs.map((record) => record.bytes),
+      },
+      {
+        [diskKey(invitation.genesis.disk, 'places')]: Buffer.from(
+          JSON.stringify({ trackers: invitation.trackers, addresses: invitation.addresses }),
+        ),
+      },
     );
     await this.#begin(disk);
     return disk;
@@ -206,14 +270,28 @@ export class Agent {
     try {
       await disk.start();
     } catch (error) {
-      this.env.log.warn({ disk: disk.disk }, `disk "${disk.name}" is here but takes no part: ${String(error)}. Restart the agent once that is mended`);
+      this.env.log.warn(
+        { disk: disk.disk },
+        `disk "${disk.name}" is here but takes no part: ${String(error)}. Restart the agent once that is mended`,
+      );
     }
   }
 
-  async #create(name: string, records: InitialRecords, more: MetaChange, first: ((chain: EpochChain) => Generation) | null = null): Promise<ManagedDisk> {
+  async #create(
+    name: string,
+    records: InitialRecords,
+    more: MetaChange,
+    first: ((chain: EpochChain) => Generation) | null = null,
+  ): Promise<ManagedDisk> {
     const { env } = this;
     const genesis = decodeGenesis(records.genesis);
-    const created = await DiskRecords.create(env.meta, env.keys, records, { [diskKey(genesis.disk, 'name')]: Buffer.from(name), ...more }, first);
+    const created = await DiskRecords.create(
+      env.meta,
+      env.keys,
+      records,
+      { [diskKey(genesis.disk, 'name')]: Buffer.from(name), ...more },
+      first,
+    );
     return new ManagedDisk(env, name, created);
   }
 
@@ -255,22 +333,38 @@ export class Agent {
   }
 
   #claimName(name: string): void {
-    if (!NAME_PATTERN.test(name)) throw new DiskswarmError('INVALID_ARGUMENT', `"${name.slice(0, 80)}" is no name: use 1 to 64 of a-z, 0-9, dot, underscore and dash`, { data: { name: name.slice(0, 80) } });
+    if (!NAME_PATTERN.test(name))
+      throw new DiskswarmError(
+        'INVALID_ARGUMENT',
+        `"${name.slice(0, 80)}" is no name: use 1 to 64 of a-z, 0-9, dot, underscore and dash`,
+        { data: { name: name.slice(0, 80) } },
+      );
     if (this.#importing.has(name) || this.disks.some((disk) => disk.name === name)) {
-      throw new DiskswarmError('NAME_EXISTS', `a disk named "${name}" exists on this host; choose another with --name`, { data: { name } });
+      throw new DiskswarmError(
+        'NAME_EXISTS',
+        `a disk named "${name}" exists on this host; choose another with --name`,
+        { data: { name } },
+      );
     }
-    if (this.#disks.size >= MAX_DISKS) throw new DiskswarmError('LIMIT_EXCEEDED', `a host has at most ${MAX_DISKS} disks`, { data: { limit: MAX_DISKS } });
+    if (this.#disks.size >= MAX_DISKS)
+      throw new DiskswarmError('LIMIT_EXCEEDED', `a host has at most ${MAX_DISKS} disks`, {
+        data: { limit: MAX_DISKS },
+      });
   }
 
   #assertNewDisk(genesis: Genesis): void {
     const known = this.#disks.get(genesis.disk);
-    if (known !== undefined) throw new DiskswarmError('NAME_EXISTS', `this host has the disk already, as "${known.name}"`, { data: { disk: genesis.disk, name: known.name } });
+    if (known !== undefined)
+      throw new DiskswarmError('NAME_EXISTS', `this host has the disk already, as "${known.name}"`, {
+        data: { disk: genesis.disk, name: known.name },
+      });
   }
 
   /** Undoes imports and finishes removals that a crash interrupted. */
   async #finishInterrupted(): Promise<void> {
     const { meta, keys } = { meta: this.env.meta, keys: this.#options.keys };
-    for (const key of meta.keys('importing/')) await this.#dropImport(parseHashId<DiskId>(key.slice('importing/'.length), 'a disk id in the metadata'));
+    for (const key of meta.keys('importing/'))
+      await this.#dropImport(parseHashId<DiskId>(key.slice('importing/'.length), 'a disk id in the metadata'));
     for (const key of meta.keys('removing/')) {
       const id = parseHashId<DiskId>(key.slice('removing/'.length), 'a disk id in the metadata');
       const disk = new ManagedDisk(this.env, '', DiskRecords.load(meta, keys, id));
@@ -290,7 +384,8 @@ export class Agent {
     if (env === null) return;
     const failures: unknown[] = [];
     // What fails to end leaves nothing else open.
-    const ended = async (work: Promise<unknown>): Promise<void> => void (await work.catch((error: unknown) => failures.push(error)));
+    const ended = async (work: Promise<unknown>): Promise<void> =>
+      void (await work.catch((error: unknown) => failures.push(error)));
     await Promise.all([...this.#announcers.values()].map((announcer) => ended(announcer.stop())));
     await Promise.all([...this.#disks.values()].map((disk) => ended(disk.stop())));
     env.fetch.stop();

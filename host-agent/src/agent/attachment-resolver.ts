@@ -4,7 +4,19 @@
  * The view changes when a seal puts a new generation below the overlay. A place that is damaged is read again by the store, which drops
  * what does not verify; then the chunk comes anew.
  */
-import { type ChunkId, type ChunkLocation, type ChunkStore, type Clock, hasCode, ID_BYTES, idFromBytes, PAGE_FANOUT, type PieceIndex, PRIORITY, type Priority } from '@diskswarm/core';
+import {
+  type ChunkId,
+  type ChunkLocation,
+  type ChunkStore,
+  type Clock,
+  hasCode,
+  ID_BYTES,
+  idFromBytes,
+  PAGE_FANOUT,
+  type PieceIndex,
+  PRIORITY,
+  type Priority,
+} from '@diskswarm/core';
 import type { LeafView } from '@diskswarm/disk';
 import { TraceRecorder } from '@diskswarm/trace';
 import type { AttachmentOwner } from '../attachment/attachment.ts';
@@ -72,7 +84,9 @@ export class AttachmentResolver implements AttachmentOwner {
     if (fetched && priority === PRIORITY.fault) this.#options.onFault(this.#options.clock.nowUs() - started);
     const leaf = Math.floor(piece / PAGE_FANOUT);
     const from = piece % PAGE_FANOUT;
-    const slots = this.#told.has(leaf) ? { from, to: Math.min(PAGE_FANOUT, from + NEIGHBOURS) } : { from: 0, to: PAGE_FANOUT };
+    const slots = this.#told.has(leaf)
+      ? { from, to: Math.min(PAGE_FANOUT, from + NEIGHBOURS) }
+      : { from: 0, to: PAGE_FANOUT };
     return this.#leafView(view, leaf, slots, unstored?.bytes ?? null);
   }
 
@@ -102,7 +116,12 @@ export class AttachmentResolver implements AttachmentOwner {
     this.#options.onFailed(error);
   }
 
-  async #leafView(view: GenerationView, leaf: number, { from, to }: { from: number; to: number }, unstored: Uint8Array | null): Promise<LeafView> {
+  async #leafView(
+    view: GenerationView,
+    leaf: number,
+    { from, to }: { from: number; to: number },
+    unstored: Uint8Array | null,
+  ): Promise<LeafView> {
     const page = await view.reader.leaf(leaf);
     const locations: (ChunkLocation | null)[] = [];
     for (let slot = from; slot < to; slot++) {

@@ -32,7 +32,10 @@ export class BackgroundFetch {
   /** Resolves when every piece is here; `manifest` brings the pages first. Rejects with ABORTED after `stop`. */
   async run(trace: readonly PieceIndex[], manifest: () => Promise<void>): Promise<void> {
     const { signal } = this.#controller;
-    await this.#fetchAll(trace.filter((piece) => piece < this.#view.piecesTotal), PRIORITY.workingSet);
+    await this.#fetchAll(
+      trace.filter((piece) => piece < this.#view.piecesTotal),
+      PRIORITY.workingSet,
+    );
     await manifest();
     for (let leaf = 0; leaf < this.#view.leaves; leaf++) {
       this.#check(signal);

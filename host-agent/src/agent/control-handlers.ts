@@ -34,7 +34,12 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
         const { genesis, rosterBundle, grant } = params.records;
         const progress = progressMeter(agent.env.clock, image.sizeBytes, emit);
         const { disk, dataBytes, newBytes } = await agent.importDisk(
-          { name: params.name, sizeBytes: image.sizeBytes, source: image, records: { genesis: fromHex(genesis), roster: fromHex(rosterBundle), epochs: [fromHex(grant)] } },
+          {
+            name: params.name,
+            sizeBytes: image.sizeBytes,
+            source: image,
+            records: { genesis: fromHex(genesis), roster: fromHex(rosterBundle), epochs: [fromHex(grant)] },
+          },
           { signal, onProgress: progress },
         );
         return { ...(await diskInfo(disk)), importedBytes: dataBytes, newBytes };
@@ -46,7 +51,8 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
       const { records } = agent.disk(name);
       const secret = records.secrets[0];
       // A roster made from what a revoked host knows would bring its old secret back for everybody.
-      if (secret === undefined || records.member?.revoked !== undefined) throw new DiskswarmError('REVOKED', `this host was revoked from disk "${name}"`, { data: { name } });
+      if (secret === undefined || records.member?.revoked !== undefined)
+        throw new DiskswarmError('REVOKED', `this host was revoked from disk "${name}"`, { data: { name } });
       return {
         diskId: records.disk,
         genesis: toHex(records.genesis.bytes),
@@ -75,18 +81,26 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
     'disk.history': async ({ name }) => ({ generations: historyOf(agent.disk(name)) }),
     'disk.rm': async ({ name, force }, { signal }) => {
       const disk = agent.disk(name);
-      if (disk.attachment.attachment !== null) throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached; detach it first`, { data: { name } });
+      if (disk.attachment.attachment !== null)
+        throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached; detach it first`, { data: { name } });
       await agent.remove(disk, force ? null : await assertDroppable(agent, disk, signal));
       return { name, removed: true };
     },
-    'disk.attach': ({ name, readOnly, socket }) => agent.disk(name).attach({ readOnly, socket: socket === null ? null : path.resolve(socket) }),
+    'disk.attach': ({ name, readOnly, socket }) =>
+      agent.disk(name).attach({ readOnly, socket: socket === null ? null : path.resolve(socket) }),
     'disk.detach': async ({ name }) => {
       await agent.disk(name).detach();
       return { name, detached: true };
     },
     'disk.seal': async ({ name }, { signal }) => {
       const { generation, changedPieces } = await agent.disk(name).seal({ signal });
-      return { generationId: generation.id, sequence: generation.sequence, epoch: generation.epoch, root: generation.root, changedPieces };
+      return {
+        generationId: generation.id,
+        sequence: generation.sequence,
+        epoch: generation.epoch,
+        root: generation.root,
+        changedPieces,
+      };
     },
     'disk.handover': async ({ name, to }, { signal, emit }) => {
       const disk = agent.disk(name);
@@ -105,7 +119,10 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
       const disk = agent.disk(name);
       await disk.applyEpoch(fromHex(record));
       const { current } = disk.records.chain;
-      if (current.owner !== agent.env.hostId) throw new DiskswarmError('NOT_OWNER', `the take-over does not make this host the owner of disk "${name}"`, { data: { name, ownerHostId: current.owner } });
+      if (current.owner !== agent.env.hostId)
+        throw new DiskswarmError('NOT_OWNER', `the take-over does not make this host the owner of disk "${name}"`, {
+          data: { name, ownerHostId: current.owner },
+        });
       return { ...ownershipOf(disk), forkName: current.forkName ?? '' };
     },
     'disk.pull': async ({ name }, { signal, emit }) => {
@@ -115,25 +132,43 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
     },
     'disk.wait': async ({ name, sequence, complete, safe, timeoutSeconds }, { signal }) => {
       const disk = agent.disk(name);
-      await within({ clock: agent.env.clock, limitMs: timeoutSeconds === null ? null : timeoutSeconds * 1000, signal, what: `disk "${name}"` }, async (limited) => {
-        if (complete === true) await disk.completion.complete({ signal: limited });
-        await disk.changed.until(
-          async () =>
-            (sequence === undefined || (disk.records.head?.sequence ?? 0) >= sequence) && (safe !== true || (await disk.safety.ofHost()).safe),
-          { signal: limited },
-        );
-      });
+      await within(
+        {
+          clock: agent.env.clock,
+          limitMs: timeoutSeconds === null ? null : timeoutSeconds * 1000,
+          signal,
+          what: `disk "${name}"`,
+        },
+        async (limited) => {
+          if (complete === true) await disk.completion.complete({ signal: limited });
+          await disk.changed.until(
+            async () =>
+              (sequence === undefined || (disk.records.head?.sequence ?? 0) >= sequence) &&
+              (safe !== true || (await disk.safety.ofHost()).safe),
+            { signal: limited },
+          );
+        },
+      );
       return diskInfo(disk);
     },
     'disk.export': async ({ name, sequence, path: file, format }, { signal, emit }) => {
       const disk = agent.disk(name);
-      const generation = sequence === null ? disk.records.head : disk.records.history().find((candidate) => candidate.sequence === sequence);
+      const generation =
+        sequence === null
+          ? disk.records.head
+          : disk.records.history().find((candidate) => candidate.sequence === sequence);
       if (generation === null || generation === undefined) {
-        throw new DiskswarmError('GENERATION_NOT_FOUND', `disk "${name}" has no generation ${sequence ?? ''} here; \`diskswarm disk history ${name}\` lists the ones it has`, { data: { name, sequence } });
+        throw new DiskswarmError(
+          'GENERATION_NOT_FOUND',
+          `disk "${name}" has no generation ${sequence ?? ''} here; \`diskswarm disk history ${name}\` lists the ones it has`,
+          { data: { name, sequence } },
+        );
       }
       const view = await disk.viewOf(generation.id);
       const progress = progressMeter(agent.env.clock, generation.sizeBytes, emit);
-      await writeImage(path.resolve(file), format, generation.sizeBytes, exportParts(disk, view, signal, progress), { signal });
+      await writeImage(path.resolve(file), format, generation.sizeBytes, exportParts(disk, view, signal, progress), {
+        signal,
+      });
       return { path: path.resolve(file), sequence: generation.sequence, sizeBytes: generation.sizeBytes };
     },
     'peer.ls': async () => ({ peers: peerList(agent) }),
@@ -149,9 +184,16 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
     },
     'store.verify': async (_params, { signal, emit }) => {
       const progress = progressMeter(agent.env.clock, agent.env.store.stats().bytes, emit);
-      const { chunksChecked, bytesChecked, damages } = await agent.env.store.verify({ signal, onProgress: (state) => progress(state.bytesChecked) });
+      const { chunksChecked, bytesChecked, damages } = await agent.env.store.verify({
+        signal,
+        onProgress: (state) => progress(state.bytesChecked),
+      });
       for (const disk of agent.disks) await disk.content.relearn();
-      return { chunks: chunksChecked, bytes: bytesChecked, corrupt: damages.map((damage) => damage.id ?? `${damage.path}:${damage.positionBytes}`) };
+      return {
+        chunks: chunksChecked,
+        bytes: bytesChecked,
+        corrupt: damages.map((damage) => damage.id ?? `${damage.path}:${damage.positionBytes}`),
+      };
     },
   };
 }
@@ -165,7 +207,11 @@ async function assertHandoverPossible(agent: Agent, disk: ManagedDisk, host: Hos
   const { source } = disk.ownership;
   if (source.phase === 'relinquished') return;
   if (disk.peers.link(host) === undefined && disk.records.owned) {
-    throw new DiskswarmError('PEER_UNREACHABLE', `host ${host} is not connected; start its agent, and give both a tracker or --peer`, { data: { name: disk.name, host, connected: disk.peers.links().map((link) => link.host) } });
+    throw new DiskswarmError(
+      'PEER_UNREACHABLE',
+      `host ${host} is not connected; start its agent, and give both a tracker or --peer`,
+      { data: { name: disk.name, host, connected: disk.peers.links().map((link) => link.host) } },
+    );
   }
 }
 
@@ -174,10 +220,14 @@ async function handOver(agent: Agent, disk: ManagedDisk, to: HostId, signal: Abo
   const before = disk.ownership.source;
   // Asked again after a doubt that settled itself: it is where it was to go.
   if (before.phase === 'idle' && before.last?.result === 'done' && disk.records.chain.current.owner === to) return;
-  if (before.phase === 'relinquished' && before.relinquish.to !== to) throw handoverError(disk.disk, disk.name, before) as Error;
+  if (before.phase === 'relinquished' && before.relinquish.to !== to)
+    throw handoverError(disk.disk, disk.name, before) as Error;
   if (before.phase !== 'relinquished') await disk.handOver(to);
   try {
-    await within({ clock: agent.env.clock, limitMs: HANDOVER_TIMEOUT_MS, signal, what: `disk "${disk.name}"` }, (limited) => disk.changed.until(() => disk.ownership.source.phase === 'idle', { signal: limited }));
+    await within(
+      { clock: agent.env.clock, limitMs: HANDOVER_TIMEOUT_MS, signal, what: `disk "${disk.name}"` },
+      (limited) => disk.changed.until(() => disk.ownership.source.phase === 'idle', { signal: limited }),
+    );
   } catch (error) {
     if (!(error instanceof DiskswarmError) || error.code !== 'TIMEOUT') throw error;
   }
@@ -188,25 +238,50 @@ async function handOver(agent: Agent, disk: ManagedDisk, to: HostId, signal: Abo
 /** Waits a moment for the newest generation, so that a disk that was joined can be used at once; without a host in reach it comes later. */
 async function firstNews(agent: Agent, disk: ManagedDisk, signal: AbortSignal): Promise<void> {
   try {
-    await within({ clock: agent.env.clock, limitMs: FIRST_NEWS_MS, signal, what: 'the first generation' }, (limited) => disk.changed.until(() => disk.content.head !== null, { signal: limited }));
+    await within({ clock: agent.env.clock, limitMs: FIRST_NEWS_MS, signal, what: 'the first generation' }, (limited) =>
+      disk.changed.until(() => disk.content.head !== null, { signal: limited }),
+    );
   } catch (error) {
     if (!(error instanceof DiskswarmError) || error.code !== 'TIMEOUT') throw error;
   }
 }
 
 /** Asks the owner for the disk until this host owns it. */
-async function take(agent: Agent, disk: ManagedDisk, signal: AbortSignal, phase: (text: string) => void): Promise<void> {
+async function take(
+  agent: Agent,
+  disk: ManagedDisk,
+  signal: AbortSignal,
+  phase: (text: string) => void,
+): Promise<void> {
   const owns = (): boolean => disk.ownership.standing().state === 'writable';
   if (owns()) return;
-  if (disk.records.member?.revoked !== undefined) throw new DiskswarmError('REVOKED', `this host was revoked from disk "${disk.name}"`, { data: { name: disk.name } });
+  if (disk.records.member?.revoked !== undefined)
+    throw new DiskswarmError('REVOKED', `this host was revoked from disk "${disk.name}"`, {
+      data: { name: disk.name },
+    });
   phase('looking for the host that owns the disk');
-  await within({ clock: agent.env.clock, limitMs: HANDOVER_TIMEOUT_MS, signal, what: `connecting to host ${disk.records.chain.current.owner}, which owns disk "${disk.name}"` }, (limited) =>
-    disk.changed.until(() => owns() || disk.peers.link(disk.records.chain.current.owner) !== undefined, { signal: limited }),
+  await within(
+    {
+      clock: agent.env.clock,
+      limitMs: HANDOVER_TIMEOUT_MS,
+      signal,
+      what: `connecting to host ${disk.records.chain.current.owner}, which owns disk "${disk.name}"`,
+    },
+    (limited) =>
+      disk.changed.until(() => owns() || disk.peers.link(disk.records.chain.current.owner) !== undefined, {
+        signal: limited,
+      }),
   );
   phase('asking it for the disk');
   const refused = disk.askOwner(agent.env.random.bytes(NONCE_BYTES));
-  await within({ clock: agent.env.clock, limitMs: TAKE_TIMEOUT_MS, signal, what: `the answer of the host that owns disk "${disk.name}"` }, (limited) =>
-    disk.changed.until(() => owns() || refused() !== null, { signal: limited }),
+  await within(
+    {
+      clock: agent.env.clock,
+      limitMs: TAKE_TIMEOUT_MS,
+      signal,
+      what: `the answer of the host that owns disk "${disk.name}"`,
+    },
+    (limited) => disk.changed.until(() => owns() || refused() !== null, { signal: limited }),
   );
   const failure = refused();
   if (failure !== null) throw failure;
@@ -224,16 +299,28 @@ async function assertDroppable(agent: Agent, disk: ManagedDisk, signal: AbortSig
     return safety.safe;
   };
   try {
-    if (disk.peers.links().length > 0) await within({ clock: agent.env.clock, limitMs: RECEIPT_TIMEOUT_MS, signal, what: 'a receipt' }, (limited) => disk.changed.until(droppable, { signal: limited }));
+    if (disk.peers.links().length > 0)
+      await within({ clock: agent.env.clock, limitMs: RECEIPT_TIMEOUT_MS, signal, what: 'a receipt' }, (limited) =>
+        disk.changed.until(droppable, { signal: limited }),
+      );
     else if (!(await droppable())) throw new DiskswarmError('TIMEOUT', 'no host is connected');
   } catch (error) {
     if (!(error instanceof DiskswarmError) || error.code !== 'TIMEOUT') throw error;
-    throw new DiskswarmError('LAST_COPY', `disk "${disk.name}" stays: ${reasons.join('; ')}. With --force it is removed all the same`, { data: { name: disk.name, reasons } });
+    throw new DiskswarmError(
+      'LAST_COPY',
+      `disk "${disk.name}" stays: ${reasons.join('; ')}. With --force it is removed all the same`,
+      { data: { name: disk.name, reasons } },
+    );
   }
   return nonce;
 }
 
-async function pull(agent: Agent, disk: ManagedDisk, signal: AbortSignal, emit: Parameters<typeof progressMeter>[2]): Promise<void> {
+async function pull(
+  agent: Agent,
+  disk: ManagedDisk,
+  signal: AbortSignal,
+  emit: Parameters<typeof progressMeter>[2],
+): Promise<void> {
   const total = disk.leftBytes();
   const progress = progressMeter(agent.env.clock, total, emit);
   const done = new AbortController();
@@ -254,13 +341,19 @@ async function pull(agent: Agent, disk: ManagedDisk, signal: AbortSignal, emit: 
   }
 }
 
-async function* exportParts(disk: ManagedDisk, view: GenerationView, signal: AbortSignal, progress: (doneBytes: number) => void): AsyncGenerator<ImagePart> {
+async function* exportParts(
+  disk: ManagedDisk,
+  view: GenerationView,
+  signal: AbortSignal,
+  progress: (doneBytes: number) => void,
+): AsyncGenerator<ImagePart> {
   const { geometry } = view.subject;
   for (let index = 0; index < geometry.pieces; index++) {
     signal.throwIfAborted();
     const piece = pieceIndex(index);
     const bytes = await disk.chunks.read(view, piece, PRIORITY.bulk, { signal });
-    if (bytes !== null) yield { offsetBytes: geometry.startOf(piece), bytes: bytes.subarray(0, geometry.lengthOf(piece)) };
+    if (bytes !== null)
+      yield { offsetBytes: geometry.startOf(piece), bytes: bytes.subarray(0, geometry.lengthOf(piece)) };
     progress(geometry.startOf(piece) + geometry.lengthOf(piece));
   }
 }

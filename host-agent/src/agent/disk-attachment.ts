@@ -5,13 +5,22 @@
  * A fenced export is forgotten: no later epoch revives it. One whose storage failed is forgotten too: a client that came back to it by itself would
  * repeat its flush, have it answered, and take for durable what the failed sync had lost.
  */
-import { type Canonical, decodeCanonical, DiskswarmError, encodeCanonical, type GenerationId, idFromBytes, idToBytes, RecordReader } from '@diskswarm/core';
+import {
+  type Canonical,
+  DiskswarmError,
+  decodeCanonical,
+  encodeCanonical,
+  type GenerationId,
+  idFromBytes,
+  idToBytes,
+  RecordReader,
+} from '@diskswarm/core';
 import { discardOverlay, inspectOverlay, isSuspect } from '@diskswarm/disk';
 import type { Standing } from '@diskswarm/ownership';
 import type { Attachment, AttachmentSpec } from '../attachment/attachment.ts';
 import type { AttachmentInfo } from '../control/methods.ts';
 import { AttachmentResolver } from './attachment-resolver.ts';
-import { diskKey, type DiskRecords } from './disk-records.ts';
+import { type DiskRecords, diskKey } from './disk-records.ts';
 import type { Environment } from './environment.ts';
 import type { FaultStatistics } from './fault-statistics.ts';
 import type { GenerationView } from './generation-view.ts';
@@ -77,11 +86,23 @@ export class DiskAttachment {
   /** Opens the export and remembers it. DISK_ATTACHED, NOT_OWNER, ROLE_FORBIDS, GENERATION_NOT_FOUND or what opening an overlay rejects with. */
   async attach(wanted: { readOnly: boolean; socket: string | null }): Promise<AttachmentInfo> {
     const { env, name, records } = this.#options;
-    if (this.#open !== null) throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached at ${this.#open.record.socket}`, { data: { name, socket: this.#open.record.socket } });
+    if (this.#open !== null)
+      throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached at ${this.#open.record.socket}`, {
+        data: { name, socket: this.#open.record.socket },
+      });
     const head = records.head;
-    if (head === null) throw new DiskswarmError('GENERATION_NOT_FOUND', `no generation of disk "${name}" is known yet; connect to a host that has it`, { data: { name } });
+    if (head === null)
+      throw new DiskswarmError(
+        'GENERATION_NOT_FOUND',
+        `no generation of disk "${name}" is known yet; connect to a host that has it`,
+        { data: { name } },
+      );
     if (!wanted.readOnly) this.#assertOwner();
-    const record = { socket: wanted.socket ?? (await env.socketFor(name)), readOnly: wanted.readOnly, generation: head.id };
+    const record = {
+      socket: wanted.socket ?? (await env.socketFor(name)),
+      readOnly: wanted.readOnly,
+      generation: head.id,
+    };
     const open = await this.#openExport(record);
     try {
       await env.meta.commit({ [this.#key]: encodeRecord(record) });
@@ -91,7 +112,9 @@ export class DiskAttachment {
       if (this.#open === open) await this.#close(open).catch(() => {}); // What went wrong first is told.
       throw error;
     }
-    throw new DiskswarmError('ATTACHMENT_STATE', `disk "${name}" was taken away while it was attached`, { data: { disk: records.disk, name } });
+    throw new DiskswarmError('ATTACHMENT_STATE', `disk "${name}" was taken away while it was attached`, {
+      data: { disk: records.disk, name },
+    });
   }
 
   /** Opens what was attached when the agent ended. What may not be written any more is not opened writable. */
@@ -103,12 +126,18 @@ export class DiskAttachment {
     const { state } = standing();
     if (!record.readOnly && (await isSuspect(env.storage, this.overlayFolder(this.#epoch)))) {
       await env.meta.commit({ [this.#key]: null });
-      env.log.warn({ disk: this.#options.records.disk }, `the storage under disk "${name}" failed; attach it again to go on from what was flushed`);
+      env.log.warn(
+        { disk: this.#options.records.disk },
+        `the storage under disk "${name}" failed; attach it again to go on from what was flushed`,
+      );
       return;
     }
     if (!record.readOnly && state !== 'writable' && state !== 'held') {
       await env.meta.commit({ [this.#key]: null });
-      env.log.warn({ disk: this.#options.records.disk }, `disk "${name}" was attached here and belongs to another host now; its export is not opened again`);
+      env.log.warn(
+        { disk: this.#options.records.disk },
+        `disk "${name}" was attached here and belongs to another host now; its export is not opened again`,
+      );
       return;
     }
     await this.#openExport(record);
@@ -117,7 +146,10 @@ export class DiskAttachment {
   /** Closes the export for good. */
   async detach(): Promise<AttachmentResolver> {
     const open = this.#open;
-    if (open === null) throw new DiskswarmError('ATTACHMENT_STATE', `disk "${this.#options.name}" is not attached`, { data: { name: this.#options.name } });
+    if (open === null)
+      throw new DiskswarmError('ATTACHMENT_STATE', `disk "${this.#options.name}" is not attached`, {
+        data: { name: this.#options.name },
+      });
     await this.#close(open);
     await this.#options.env.meta.commit({ [this.#key]: null });
     return open.resolver;
@@ -175,9 +207,13 @@ export class DiskAttachment {
     if (this.#open === null || this.#open.record.readOnly) return;
     const { writableClients } = await this.#open.attachment.status();
     if (writableClients > 0) {
-      throw new DiskswarmError('CLIENT_CONNECTED', `disk "${this.#options.name}" is in use by ${writableClients} client(s) that may write; shut the virtual machine down first`, {
-        data: { name: this.#options.name, clients: writableClients },
-      });
+      throw new DiskswarmError(
+        'CLIENT_CONNECTED',
+        `disk "${this.#options.name}" is in use by ${writableClients} client(s) that may write; shut the virtual machine down first`,
+        {
+          data: { name: this.#options.name, clients: writableClients },
+        },
+      );
     }
     await this.#open.attachment.hold();
   }
@@ -203,7 +239,11 @@ export class DiskAttachment {
       if (current.owner === env.hostId && folder === this.overlayFolder(current.epoch)) continue;
       const found = await inspectOverlay(env.storage, folder);
       if (found === null || found.isClean) await discardOverlay(env.storage, folder);
-      else env.log.warn({ disk: records.disk }, `${folder} holds writes that no generation has: the disk was taken away by force; the folder is kept`);
+      else
+        env.log.warn(
+          { disk: records.disk },
+          `${folder} holds writes that no generation has: the disk was taken away by force; the folder is kept`,
+        );
     }
     this.forgetDirtyBytes();
     return open?.resolver ?? null;
@@ -223,7 +263,9 @@ export class DiskAttachment {
 
   async #overlayFolders(): Promise<string[]> {
     const folder = `disks/${this.#options.records.disk}`;
-    return (await this.#options.env.storage.list(folder)).filter((name) => name.startsWith('overlay-')).map((name) => `${folder}/${name}`);
+    return (await this.#options.env.storage.list(folder))
+      .filter((name) => name.startsWith('overlay-'))
+      .map((name) => `${folder}/${name}`);
   }
 
   /** The epoch whose overlay is this host's: while a hand-over is in doubt still the one that it would end. */
@@ -241,11 +283,17 @@ export class DiskAttachment {
     const now = standing();
     if (now.state === 'writable') return;
     if (now.state === 'elsewhere') {
-      throw new DiskswarmError('NOT_OWNER', `host ${now.owner} owns disk "${name}"; \`diskswarm disk take ${name}\` asks it for the disk, --read-only needs no ownership`, {
-        data: { disk: records.disk, name, ownerHostId: now.owner },
-      });
+      throw new DiskswarmError(
+        'NOT_OWNER',
+        `host ${now.owner} owns disk "${name}"; \`diskswarm disk take ${name}\` asks it for the disk, --read-only needs no ownership`,
+        {
+          data: { disk: records.disk, name, ownerHostId: now.owner },
+        },
+      );
     }
-    throw new DiskswarmError('ATTACHMENT_STATE', `disk "${name}" is being handed over`, { data: { disk: records.disk, name, state: now.state } });
+    throw new DiskswarmError('ATTACHMENT_STATE', `disk "${name}" is being handed over`, {
+      data: { disk: records.disk, name, state: now.state },
+    });
   }
 
   /** Ownership may move while a large overlay is opened: what opened in an epoch that is over is closed before any guest can reach it. */
@@ -281,7 +329,9 @@ export class DiskAttachment {
     if (!record.readOnly && (this.#options.standing().state !== standing.state || this.#epoch !== epoch)) {
       await open.attachment.close();
       this.#assertOwner();
-      throw new DiskswarmError('NOT_OWNER', `disk "${name}" changed hands while it was attached; attach it again`, { data: { disk, name } });
+      throw new DiskswarmError('NOT_OWNER', `disk "${name}" changed hands while it was attached; attach it again`, {
+        data: { disk, name },
+      });
     }
     this.#open = open;
     this.forgetDirtyBytes();
@@ -297,9 +347,12 @@ export class DiskAttachment {
   #failed(error: Error): void {
     const open = this.#open;
     if (open === null) return;
-    this.#options.env.log.warn({
-      disk: this.#options.records.disk,
-    }, `the export of disk "${this.#options.name}" failed and is fenced: ${error.message}`);
+    this.#options.env.log.warn(
+      {
+        disk: this.#options.records.disk,
+      },
+      `the export of disk "${this.#options.name}" failed and is fenced: ${error.message}`,
+    );
     this.#options.onFailed(error);
   }
 
@@ -311,11 +364,23 @@ export class DiskAttachment {
 }
 
 function encodeRecord(record: AttachmentRecord): Uint8Array {
-  return encodeCanonical({ socket: record.socket, readOnly: record.readOnly ? 1 : 0, generation: idToBytes(record.generation) } satisfies Canonical);
+  return encodeCanonical({
+    socket: record.socket,
+    readOnly: record.readOnly ? 1 : 0,
+    generation: idToBytes(record.generation),
+  } satisfies Canonical);
 }
 
 function decodeRecord(bytes: Uint8Array): AttachmentRecord {
   const what = 'attachment record';
-  const reader = new RecordReader(decodeCanonical(bytes, { maxBytes: 4096, what }), what, ['socket', 'readOnly', 'generation']);
-  return { socket: reader.text('socket', 1024), readOnly: reader.integer('readOnly', 0, 1) === 1, generation: idFromBytes<GenerationId>(reader.bytes('generation', { length: 32 })) };
+  const reader = new RecordReader(decodeCanonical(bytes, { maxBytes: 4096, what }), what, [
+    'socket',
+    'readOnly',
+    'generation',
+  ]);
+  return {
+    socket: reader.text('socket', 1024),
+    readOnly: reader.integer('readOnly', 0, 1) === 1,
+    generation: idFromBytes<GenerationId>(reader.bytes('generation', { length: 32 })),
+  };
 }

@@ -69,7 +69,10 @@ export class DiskCompletion {
     while (!this.isComplete()) {
       const run = this.#begin();
       const view = this.#options.content.head;
-      await changed.until(() => this.isComplete() || run?.ended === true || (run === null && this.#options.content.head !== view), { signal });
+      await changed.until(
+        () => this.isComplete() || run?.ended === true || (run === null && this.#options.content.head !== view),
+        { signal },
+      );
       if (run !== null && run.failure !== null) throw this.#explained(run.failure);
       // It ended without a failure: a newer generation took over, or something was lost meanwhile. What follows is a change.
       if (run?.ended === true && !this.isComplete() && this.#options.content.head === run.fetch.view) {
@@ -137,7 +140,10 @@ export class DiskCompletion {
       .run(this.#options.trace(view.piecesTotal), () => content.wholeManifest())
       .then(() => intake.flush())
       .then(() => env.store.sync())
-      .then(() => this.#ended(run, null), (error: unknown) => this.#ended(run, error));
+      .then(
+        () => this.#ended(run, null),
+        (error: unknown) => this.#ended(run, error),
+      );
     return run;
   }
 
@@ -159,10 +165,14 @@ export class DiskCompletion {
   #explained(failure: unknown): unknown {
     const { name, records } = this.#options;
     if (!hasCode(failure, 'DISK_FULL')) return failure;
-    return new DiskswarmError('DISK_FULL', `the state folder has no room for the rest of disk "${name}"; what came is kept. Free space, then go on`, {
-      data: { disk: records.disk, name },
-      cause: failure,
-    });
+    return new DiskswarmError(
+      'DISK_FULL',
+      `the state folder has no room for the rest of disk "${name}"; what came is kept. Free space, then go on`,
+      {
+        data: { disk: records.disk, name },
+        cause: failure,
+      },
+    );
   }
 
   #cancel(): void {

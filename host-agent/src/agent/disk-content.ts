@@ -4,10 +4,11 @@
  * A sealed generation is derived from the one before it. A generation of another host is used at once, with whatever of it is here already; its manifest
  * then follows in the background, and with it the knowledge of what still matches (previous hosts seed by content, design D8).
  */
-import { DiskswarmError, hasCode, type PageId, PAGE_BYTES, PAGE_FANOUT, type PieceIndex } from '@diskswarm/core';
-import type { ChunkStore, DiskId } from '@diskswarm/core';
+
 import { RangeSet } from '@diskswarm/bitfield';
 import { Geometry } from '@diskswarm/chunk';
+import type { ChunkStore, DiskId } from '@diskswarm/core';
+import { DiskswarmError, hasCode, PAGE_BYTES, PAGE_FANOUT, type PageId, type PieceIndex } from '@diskswarm/core';
 import type { Generation } from '@diskswarm/identity';
 import { compareLeaves, type LeafChange, sameIdAt } from '@diskswarm/manifest';
 import type { DiskPages } from './disk-pages.ts';
@@ -44,7 +45,14 @@ export class DiskContent {
   /** The newest generation changes once at a time. */
   readonly #turns = new Turns();
 
-  constructor(options: { disk: DiskId; chunkSizeBytes: number; store: ChunkStore; pages: DiskPages; fetch: PageFetch; listener: ContentListener }) {
+  constructor(options: {
+    disk: DiskId;
+    chunkSizeBytes: number;
+    store: ChunkStore;
+    pages: DiskPages;
+    fetch: PageFetch;
+    listener: ContentListener;
+  }) {
     this.#disk = options.disk;
     this.#chunkSizeBytes = options.chunkSizeBytes;
     this.#store = options.store;
@@ -140,14 +148,21 @@ export class DiskContent {
     await view.learnFromStore({ signal: new AbortController().signal });
     if (!again) this.#replace(view);
     if (view.allLeavesKnown) this.#listener.learned(view, again ? null : await this.#changedBetween(before, view));
-    else if (before !== null || view.leaves * PAGE_BYTES <= EAGER_MANIFEST_BYTES) void this.wholeManifest(again ? null : before).catch(() => {}); // Reported there.
+    else if (before !== null || view.leaves * PAGE_BYTES <= EAGER_MANIFEST_BYTES)
+      void this.wholeManifest(again ? null : before).catch(() => {}); // Reported there.
   }
 
   async #adoptSealed(generation: Generation): Promise<void> {
     const before = this.#head;
-    if (before === null || !before.allLeavesKnown || before.piecesTotal !== this.#geometry(generation).pieces) return this.#adopt(generation);
+    if (before === null || !before.allLeavesKnown || before.piecesTotal !== this.#geometry(generation).pieces)
+      return this.#adopt(generation);
     const differences: LeafChange[] = [];
-    for await (const change of compareLeaves(this.#ref(before), { root: generation.root, pieces: before.piecesTotal }, this.#pages)) differences.push(change);
+    for await (const change of compareLeaves(
+      this.#ref(before),
+      { root: generation.root, pieces: before.piecesTotal },
+      this.#pages,
+    ))
+      differences.push(change);
     const view = before.derive(this.#subject(generation), differences);
     this.#replace(view);
     this.#listener.learned(view, { since: before.subject.generation, pieces: changedPieces(differences) });
@@ -173,11 +188,15 @@ export class DiskContent {
     }
   }
 
-  async #changedBetween(before: GenerationView | null, after: GenerationView): Promise<{ since: Generation['id']; pieces: RangeSet } | null> {
+  async #changedBetween(
+    before: GenerationView | null,
+    after: GenerationView,
+  ): Promise<{ since: Generation['id']; pieces: RangeSet } | null> {
     if (before === null || before.piecesTotal !== after.piecesTotal) return null;
     const differences: LeafChange[] = [];
     try {
-      for await (const change of compareLeaves(this.#ref(before), this.#ref(after), this.#pages)) differences.push(change);
+      for await (const change of compareLeaves(this.#ref(before), this.#ref(after), this.#pages))
+        differences.push(change);
     } catch (error) {
       if (hasCode(error, 'CHUNK_NOT_FOUND')) return null;
       throw error;

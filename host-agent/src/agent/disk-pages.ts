@@ -4,7 +4,7 @@
  * Pages are chunks to the store: put under their id, admitted to the disk, verified when read. What is not here, or proves to be damaged, rejects with
  * CHUNK_NOT_FOUND; fetching it is page-fetch.ts. Pages that the store has no room for are held in memory for a while, so that a guest can go on.
  */
-import { type ChunkId, type ChunkStore, DiskswarmError, type DiskId, hasCode, type PageId } from '@diskswarm/core';
+import { type ChunkId, type ChunkStore, type DiskId, DiskswarmError, hasCode, type PageId } from '@diskswarm/core';
 import type { PageSink, PageSource } from '@diskswarm/manifest';
 
 /** 4 MiB of pages: the inner levels of a large disk, and the leaves a boot touches. */
@@ -36,7 +36,9 @@ export class DiskPages implements PageSource, PageSink {
       this.#cache.delete(id);
       const held = this.#held.get(id);
       if (held !== undefined) return held;
-      throw new DiskswarmError('CHUNK_NOT_FOUND', `manifest page ${id} is not here`, { data: { disk: this.#disk, id } });
+      throw new DiskswarmError('CHUNK_NOT_FOUND', `manifest page ${id} is not here`, {
+        data: { disk: this.#disk, id },
+      });
     }
     const cached = this.#cache.get(id);
     if (cached !== undefined) {
@@ -70,7 +72,10 @@ export class DiskPages implements PageSource, PageSink {
       return await this.#store.get(id as ChunkId);
     } catch (error) {
       if (!hasCode(error, 'CHUNK_CORRUPT')) throw error;
-      throw new DiskswarmError('CHUNK_NOT_FOUND', `manifest page ${id} is damaged here`, { data: { disk: this.#disk, id }, cause: error });
+      throw new DiskswarmError('CHUNK_NOT_FOUND', `manifest page ${id} is damaged here`, {
+        data: { disk: this.#disk, id },
+        cause: error,
+      });
     }
   }
 }

@@ -120,9 +120,18 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     const link = new PeerLink(channel);
     this.#links.set(channel, link);
     // Records of one peer are taken in the order they came.
-    let queue: Promise<void> = Promise.resolve();
+    const queue = new Turns();
+    let queued = 0;
     const inTurn = (run: () => Promise<void>): void => {
-      queue = queue.then(run).catch((error: unknown) => this.#refused(link, error));
+      if (queued >= MAX_QUEUED_RECORDS) {
+        channel.misbehaved(`${MAX_QUEUED_RECORDS} records and messages that wait to be looked at`);
+        return;
+      }
+      queued++;
+      queue
+        .run(run)
+        .catch((error: unknown) => this.#refused(link, error))
+        .finally(() => queued--);
     };
     return {
       onRoster: (bundle) => this.#onRoster(bundle),
@@ -245,30 +254,35 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     for (const link of this.links()) link.channel.sendOwnership(bytes);
   }
 
-  /** Asks one host after the other for the pages of a path; waits for another host when none has them. */
+  /** Asks the hosts for the pages of a path, the nearest first; waits for another host when none has them. */
   async requestPath(
     request: { root: ChunkId; piece: PieceIndex; fromLevel: number },
     { signal }: { signal: AbortSignal },
   ): ReturnType<PathSource['requestPath']> {
     for (;;) {
+      signal.throwIfAborted();
       const seen = this.#changes;
+      let busy = false;
       const byDelay = this.links().toSorted((left, right) => (left.channel.rttUs ?? 0) - (right.channel.rttUs ?? 0));
-      for (const { channel } of byDelay) {
-        signal.throwIfAborted();
-        const pages = await channel
-          .requestPath(request, { signal })
-          .catch((error: unknown) => this.#noPath(error, signal));
-        if (pages !== null && pages.length > 0)
-          return { pages, wrong: (error) => channel.misbehaved(`wrong manifest pages: ${error.message}`) };
-      }
-      if (seen === this.#changes) await this.#nextChange(signal);
+      const answer = await firstAnswer(byDelay, {
+        clock: this.#clock,
+        patienceMs: ({ channel }) => Math.max(LEAST_PATH_PATIENCE_MS, (4 * (channel.rttUs ?? 0)) / 1000),
+        signal,
+        ask: async ({ channel }, options) => {
+          const pages = await channel.requestPath(request, options).catch((error: unknown) => {
+            busy ||= hasCode(error, 'LIMIT_EXCEEDED');
+            if (error instanceof DiskswarmError) return null;
+            throw error;
+          });
+          if (pages === null || pages.length === 0) return null;
+          return { pages, wrong: (error: Error) => channel.misbehaved(`wrong manifest pages: ${error.message}`) };
+        },
+      });
+      if (answer !== null) return answer;
+      // A host that was asked too much already says nothing about the path: it is asked again once it may have answered.
+      if (busy) await sleep(this.#clock, LEAST_PATH_PATIENCE_MS, { signal });
+      else if (seen === this.#changes) await this.#nextChange(signal);
     }
-  }
-
-  #noPath(error: unknown, signal: AbortSignal): null {
-    signal.throwIfAborted();
-    if (error instanceof DiskswarmError) return null;
-    throw error;
   }
 
   #claimAll(link: PeerLink, view: GenerationView): void {

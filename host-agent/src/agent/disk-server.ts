@@ -4,8 +4,9 @@
  * Every chunk is verified when it is read for a peer; the store drops what is damaged, and tells. Whether the peer may ask at all,
  * the swarm has checked against the roster.
  */
-import { type ChunkId, type ChunkStore, type GenerationId, hasCode, type PieceIndex, ZERO_ID } from '@diskswarm/core';
+
 import { Geometry } from '@diskswarm/chunk';
+import { type ChunkId, type ChunkStore, type GenerationId, hasCode, type PieceIndex, ZERO_ID } from '@diskswarm/core';
 import { levelsFor, ManifestReader } from '@diskswarm/manifest';
 import type { DiskServer } from '@diskswarm/swarm';
 import type { DiskPages } from './disk-pages.ts';
@@ -51,7 +52,8 @@ export class StoreServer implements DiskServer {
     try {
       return await read();
     } catch (error) {
-      if (hasCode(error, 'CHUNK_NOT_FOUND') || hasCode(error, 'CHUNK_CORRUPT') || hasCode(error, 'READ_FAILED')) return null;
+      if (hasCode(error, 'CHUNK_NOT_FOUND') || hasCode(error, 'CHUNK_CORRUPT') || hasCode(error, 'READ_FAILED'))
+        return null;
       throw error;
     }
   }

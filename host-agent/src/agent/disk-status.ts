@@ -2,8 +2,8 @@
 import type { Clock } from '@diskswarm/core';
 import type { AgentStatus, DiskInfo, DiskStatus, HistoryEntry, PeerStatus, Progress } from '../control/methods.ts';
 import type { Agent } from './agent.ts';
-import type { PeerLink } from './peer-link.ts';
 import type { ManagedDisk } from './managed-disk.ts';
+import type { PeerLink } from './peer-link.ts';
 
 /** Progress is told at most this often. */
 const PROGRESS_INTERVAL_US = 200_000;
@@ -51,9 +51,15 @@ export function historyOf(disk: ManagedDisk): HistoryEntry[] {
 export async function agentStatus(agent: Agent): Promise<AgentStatus> {
   const trackers = new Map<string, { url: string; ok: boolean; message: string }>();
   for (const disk of agent.disks) {
-    for (const { url, ok, message } of agent.announcer(disk.disk)?.status() ?? []) trackers.set(url, { url, ok: ok === true, message: message ?? '' });
+    for (const { url, ok, message } of agent.announcer(disk.disk)?.status() ?? [])
+      trackers.set(url, { url, ok: ok === true, message: message ?? '' });
   }
-  return { hostId: agent.env.hostId, listen: agent.listen, trackers: [...trackers.values()], disks: await Promise.all(agent.disks.map((disk) => diskStatus(disk))) };
+  return {
+    hostId: agent.env.hostId,
+    listen: agent.listen,
+    trackers: [...trackers.values()],
+    disks: await Promise.all(agent.disks.map((disk) => diskStatus(disk))),
+  };
 }
 
 async function diskStatus(disk: ManagedDisk): Promise<DiskStatus> {
@@ -76,7 +82,10 @@ function peerStatus(disk: ManagedDisk, link: PeerLink): PeerStatus {
     hostId: link.host,
     address: channel.address,
     lanes: channel.lanes.length,
-    rates: { receiveBytesPerSecond: Math.round(channel.received.bytesPerSecond), sendBytesPerSecond: Math.round(channel.sent.bytesPerSecond) },
+    rates: {
+      receiveBytesPerSecond: Math.round(channel.received.bytesPerSecond),
+      sendBytesPerSecond: Math.round(channel.sent.bytesPerSecond),
+    },
     piecesClaimed: generation === undefined ? 0 : (link.claimsOf(generation)?.has.count ?? 0),
   };
 }
@@ -88,17 +97,34 @@ export function peerList(agent: Agent): (PeerStatus & { disks: string[]; banned:
     for (const link of disk.peers.links()) {
       const status = peerStatus(disk, link);
       const known = peers.get(link.host);
-      peers.set(link.host, { ...(known ?? status), piecesClaimed: (known?.piecesClaimed ?? 0) + status.piecesClaimed, disks: [...(known?.disks ?? []), disk.name], banned: false });
+      peers.set(link.host, {
+        ...(known ?? status),
+        piecesClaimed: (known?.piecesClaimed ?? 0) + status.piecesClaimed,
+        disks: [...(known?.disks ?? []), disk.name],
+        banned: false,
+      });
     }
   }
   for (const ban of agent.env.swarm.bans()) {
-    peers.set(ban.host, { hostId: ban.host, address: '', lanes: 0, rates: { receiveBytesPerSecond: 0, sendBytesPerSecond: 0 }, piecesClaimed: 0, disks: [], banned: true });
+    peers.set(ban.host, {
+      hostId: ban.host,
+      address: '',
+      lanes: 0,
+      rates: { receiveBytesPerSecond: 0, sendBytesPerSecond: 0 },
+      piecesClaimed: 0,
+      disks: [],
+      banned: true,
+    });
   }
   return [...peers.values()];
 }
 
 /** A function to call with the bytes done so far; it tells at most five times a second, and once at the end. */
-export function progressMeter(clock: Clock, totalBytes: number, emit: (progress: Progress) => void): (doneBytes: number) => void {
+export function progressMeter(
+  clock: Clock,
+  totalBytes: number,
+  emit: (progress: Progress) => void,
+): (doneBytes: number) => void {
   const started = clock.nowUs();
   let told = started;
   let finished = false;

@@ -4,9 +4,22 @@
  * One bit per piece and per leaf, so a disk of a TiB takes 2 MiB. A new generation starts from the view of the one before it and changes where the
  * manifests differ. Presence means: the chunk is in the store and admitted to this disk. Zero pieces are neither present nor missing.
  */
-import { type ChunkId, type ChunkStore, type DiskId, type GenerationId, hasCode, idFromBytes, ID_BYTES, PAGE_FANOUT, type PageId, type PieceIndex, ZERO_ID } from '@diskswarm/core';
+
 import { RangeSet } from '@diskswarm/bitfield';
 import type { Geometry } from '@diskswarm/chunk';
+import {
+  type ChunkId,
+  type ChunkStore,
+  type DiskId,
+  type GenerationId,
+  hasCode,
+  ID_BYTES,
+  idFromBytes,
+  PAGE_FANOUT,
+  type PageId,
+  type PieceIndex,
+  ZERO_ID,
+} from '@diskswarm/core';
 import { levelsFor, ManifestReader, slotSpan, ZERO_PAGE } from '@diskswarm/manifest';
 import { Bitmap } from './bitmap.ts';
 import type { DiskPages } from './disk-pages.ts';

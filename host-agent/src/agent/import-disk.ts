@@ -4,8 +4,9 @@
  * Two buffers take turns: one is read while the other is cut, so memory does not grow with the disk. Durability is the caller's: it syncs the store
  * before it records the generation.
  */
-import { type ChunkId, type DiskId, MIB, type PageId, ZERO_ID } from '@diskswarm/core';
+
 import { chunkIdOf, type Geometry } from '@diskswarm/chunk';
+import { type ChunkId, type DiskId, MIB, type PageId, ZERO_ID } from '@diskswarm/core';
 import { ManifestBuilder, type PageSink } from '@diskswarm/manifest';
 
 const READ_BYTES = 4 * MIB;

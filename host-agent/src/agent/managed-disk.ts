@@ -3,7 +3,7 @@
  *
  * Structural work (attach, detach, seal, the steps of a hand-over, removal) is done one at a time. What a user may wait for fires `changed`.
  */
-import { DiskswarmError, type GenerationId, hasCode, type HostId } from '@diskswarm/core';
+import { DiskswarmError, type GenerationId, type HostId, hasCode } from '@diskswarm/core';
 import type { AttachmentInfo } from '../control/methods.ts';
 import type { AttachmentResolver } from './attachment-resolver.ts';
 import { ChangeSignal } from './change-signal.ts';
@@ -116,7 +116,8 @@ export class ManagedDisk {
       pages: fetch,
       intake: this.#intake,
       statistics: this.statistics,
-      claimedElsewhere: (view, piece) => [...this.peers.holders(view.subject.generation, piece)].some(({ certainty }) => certainty === 'has'),
+      claimedElsewhere: (view, piece) =>
+        [...this.peers.holders(view.subject.generation, piece)].some(({ certainty }) => certainty === 'has'),
     });
     this.ownership = new OwnershipDriver({
       records,
@@ -174,10 +175,22 @@ export class ManagedDisk {
       statistics: this.statistics,
       viewOf: (generation) => this.viewOf(generation),
       standing: () => this.ownership.standing(),
-      onFailed: (failure) => void this.#turns.run(() => this.#exportFailed(failure)).catch((error: unknown) => warn('the export that failed could not be put in order', error)),
+      onFailed: (failure) =>
+        void this.#turns
+          .run(() => this.#exportFailed(failure))
+          .catch((error: unknown) => warn('the export that failed could not be put in order', error)),
     });
     const { receipts, content, attachment, ownership, completion, changed, peers } = this;
-    this.#mail = new OwnershipMail({ name, records, receipts, completion, ownership, changed, peers, inTurn: (work) => this.#inTurn(work) });
+    this.#mail = new OwnershipMail({
+      name,
+      records,
+      receipts,
+      completion,
+      ownership,
+      changed,
+      peers,
+      inTurn: (work) => this.#inTurn(work),
+    });
     this.safety = new DiskSafety({ hostId: env.hostId, name, records, content, attachment, ownership, receipts });
   }
 
@@ -230,7 +243,10 @@ export class ManagedDisk {
     const attached = this.attachment?.resolver?.view;
     if (attached?.subject.generation === id) return attached;
     const generation = this.records.generation(id);
-    if (generation === null) throw new DiskswarmError('GENERATION_NOT_FOUND', `disk "${this.name}" has no generation ${id} here`, { data: { name: this.name, generation: id } });
+    if (generation === null)
+      throw new DiskswarmError('GENERATION_NOT_FOUND', `disk "${this.name}" has no generation ${id} here`, {
+        data: { name: this.name, generation: id },
+      });
     return this.content.viewOf(generation);
   }
 
@@ -254,8 +270,14 @@ export class ManagedDisk {
   seal({ signal }: { signal: AbortSignal }): Promise<SealOutcome> {
     return this.#inTurn(() => {
       const standing = this.ownership.standing();
-      if (standing.state === 'elsewhere') throw new DiskswarmError('NOT_OWNER', `host ${standing.owner} owns disk "${this.name}"`, { data: { name: this.name, ownerHostId: standing.owner } });
-      if (standing.state !== 'writable') throw new DiskswarmError('ATTACHMENT_STATE', `disk "${this.name}" is being handed over`, { data: { name: this.name } });
+      if (standing.state === 'elsewhere')
+        throw new DiskswarmError('NOT_OWNER', `host ${standing.owner} owns disk "${this.name}"`, {
+          data: { name: this.name, ownerHostId: standing.owner },
+        });
+      if (standing.state !== 'writable')
+        throw new DiskswarmError('ATTACHMENT_STATE', `disk "${this.name}" is being handed over`, {
+          data: { name: this.name },
+        });
       return this.#sealer.seal({ signal: AbortSignal.any([signal, this.#closing.signal]) });
     });
   }
@@ -298,12 +320,17 @@ export class ManagedDisk {
   retire(nonce: Uint8Array | null): Promise<void> {
     return this.#inTurn(async () => {
       const { name } = this;
-      if (this.attachment.attachment !== null) throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached; detach it first`, { data: { name } });
+      if (this.attachment.attachment !== null)
+        throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached; detach it first`, { data: { name } });
       this.#retired = true;
       const { safe, reasons } = nonce === null ? { safe: true, reasons: [] } : await this.safety.ofCopy(nonce);
       if (safe) return;
       this.#retired = false;
-      throw new DiskswarmError('LAST_COPY', `disk "${name}" stays: ${reasons.join('; ')}. With --force it is removed all the same`, { data: { name, reasons } });
+      throw new DiskswarmError(
+        'LAST_COPY',
+        `disk "${name}" stays: ${reasons.join('; ')}. With --force it is removed all the same`,
+        { data: { name, reasons } },
+      );
     });
   }
 
@@ -330,7 +357,9 @@ export class ManagedDisk {
 
   #assertHere(): void {
     if (!this.#retired) return;
-    throw new DiskswarmError('DISK_NOT_FOUND', `disk "${this.name}" is being removed from this host`, { data: { name: this.name } });
+    throw new DiskswarmError('DISK_NOT_FOUND', `disk "${this.name}" is being removed from this host`, {
+      data: { name: this.name },
+    });
   }
 
   /** A hint for the next boot: on a full disk it is done without. */
@@ -338,7 +367,10 @@ export class ManagedDisk {
     try {
       if (resolver !== null) await this.#trace.record(resolver.trace.pieces);
     } catch (error) {
-      this.#env.log.warn({ disk: this.disk }, `what the guest of disk "${this.name}" touched could not be recorded: ${String(error)}`);
+      this.#env.log.warn(
+        { disk: this.disk },
+        `what the guest of disk "${this.name}" touched could not be recorded: ${String(error)}`,
+      );
     }
   }
 
@@ -350,7 +382,10 @@ export class ManagedDisk {
   async #exportFailed(error: Error): Promise<void> {
     if (hasCode(error, 'WRITE_FAILED')) {
       await this.attachment.giveUp();
-      this.#env.log.warn({ disk: this.disk }, `disk "${this.name}" is detached, with everything that was flushed: shut its virtual machine down, check the state folder's disk, then attach it again`);
+      this.#env.log.warn(
+        { disk: this.disk },
+        `disk "${this.name}" is detached, with everything that was flushed: shut its virtual machine down, check the state folder's disk, then attach it again`,
+      );
     } else {
       await this.attachment.suspend();
       if (this.#stopping === null) await this.attachment.reattach();
@@ -367,34 +402,51 @@ export class ManagedDisk {
   /** What is signed has changed: the fence comes first, whatever becomes of the rest. */
   #recordsChanged(head: boolean): void {
     const { log } = this.#env;
-    const failed = (error: unknown): void => log.warn({ disk: this.disk }, `news of disk "${this.name}" could not be taken in: ${String(error)}`);
+    const failed = (error: unknown): void =>
+      log.warn({ disk: this.disk }, `news of disk "${this.name}" could not be taken in: ${String(error)}`);
     const obey = async (): Promise<void> => {
       if (head) await this.#adoptHead();
       this.peers.announceAll(null);
       await this.ownership.tellSource({ kind: 'chainChanged' });
     };
     this.#fenceWhatIsNotOurs().catch(failed);
-    obey().catch(failed).finally(() => this.changed.fire());
+    obey()
+      .catch(failed)
+      .finally(() => this.changed.fire());
   }
 
   async #fenceWhatIsNotOurs(): Promise<void> {
     const { attachment } = this;
     if (!attachment.writable || this.ownership.standing().state !== 'elsewhere') return;
-    const why = this.records.member?.revoked === undefined ? 'belongs to another host now' : 'was taken from this host, which was revoked';
-    this.#env.log.warn({ disk: this.disk }, `disk "${this.name}" ${why}: its export is closed; shut its virtual machine down`);
+    const why =
+      this.records.member?.revoked === undefined
+        ? 'belongs to another host now'
+        : 'was taken from this host, which was revoked';
+    this.#env.log.warn(
+      { disk: this.disk },
+      `disk "${this.name}" ${why}: its export is closed; shut its virtual machine down`,
+    );
     await attachment.fence();
   }
 
   #linkReady(host: HostId): void {
     const { own } = this.receipts;
     if (own !== null) this.peers.send(host, { kind: 'receipt', disk: this.disk, record: own.bytes });
-    this.ownership.tellSource({ kind: 'connected', host }).catch((error: unknown) => this.#env.log.warn({ disk: this.disk }, `the hand-over of disk "${this.name}" stopped: ${String(error)}`));
+    this.ownership
+      .tellSource({ kind: 'connected', host })
+      .catch((error: unknown) =>
+        this.#env.log.warn({ disk: this.disk }, `the hand-over of disk "${this.name}" stopped: ${String(error)}`),
+      );
     this.changed.fire();
   }
 
   #takeTrace(generation: GenerationId, bytes: Uint8Array): void {
     const head = this.content.head;
     if (head === null || generation !== head.subject.generation) return;
-    this.#trace.take(bytes, head.piecesTotal).catch((error: unknown) => this.#env.log.warn({ disk: this.disk }, `a trace of disk "${this.name}" was refused: ${String(error)}`));
+    this.#trace
+      .take(bytes, head.piecesTotal)
+      .catch((error: unknown) =>
+        this.#env.log.warn({ disk: this.disk }, `a trace of disk "${this.name}" was refused: ${String(error)}`),
+      );
   }
 }

@@ -4,7 +4,7 @@
  * A change is one journal record, so that several keys change together or not at all. `commit` resolves when the change is
  * durable; readers see it at once. When most of the journal is history, it is rewritten. Keys are paths like `disk/<id>/name`.
  */
-import { decodeCanonical, DiskswarmError, encodeCanonical, hasCode, RecordReader, type Storage } from '@diskswarm/core';
+import { DiskswarmError, decodeCanonical, encodeCanonical, hasCode, RecordReader, type Storage } from '@diskswarm/core';
 import { Journal } from '@diskswarm/journal';
 
 /** Largest record: a roster of 1,024 members with wrapped secrets, or an epoch chain, stays below it. */
@@ -77,7 +77,8 @@ export class MetaTable {
    */
   async #tidy(): Promise<void> {
     try {
-      if (!this.#rewriting && this.#journal.sizeBytes > this.#rewriteAboveBytes + 4 * this.#liveBytes) await this.#rewrite();
+      if (!this.#rewriting && this.#journal.sizeBytes > this.#rewriteAboveBytes + 4 * this.#liveBytes)
+        await this.#rewrite();
       await this.#journal.reserve();
     } catch (error) {
       if (!hasCode(error, 'DISK_FULL')) throw error;
@@ -114,13 +115,19 @@ function encodeChange(entries: readonly (readonly [string, Uint8Array | null])[]
 }
 
 function decodeChange(bytes: Uint8Array): [string, Uint8Array | null][] {
-  const record = new RecordReader(decodeCanonical(bytes, { maxBytes: MAX_RECORD_BYTES, what: 'metadata record' }), 'metadata record', ['put', 'drop']);
+  const record = new RecordReader(
+    decodeCanonical(bytes, { maxBytes: MAX_RECORD_BYTES, what: 'metadata record' }),
+    'metadata record',
+    ['put', 'drop'],
+  );
   const text = (key: unknown): string => {
-    if (!(key instanceof Uint8Array) || key.length > MAX_KEY_BYTES) throw new DiskswarmError('FORMAT_INVALID', 'metadata record: a malformed key');
+    if (!(key instanceof Uint8Array) || key.length > MAX_KEY_BYTES)
+      throw new DiskswarmError('FORMAT_INVALID', 'metadata record: a malformed key');
     return Buffer.from(key).toString('utf8');
   };
   const puts = record.list('put', 65_536).map((pair): [string, Uint8Array] => {
-    if (!Array.isArray(pair) || !(pair[1] instanceof Uint8Array)) throw new DiskswarmError('FORMAT_INVALID', 'metadata record: a malformed entry');
+    if (!Array.isArray(pair) || !(pair[1] instanceof Uint8Array))
+      throw new DiskswarmError('FORMAT_INVALID', 'metadata record: a malformed entry');
     return [text(pair[0]), pair[1]];
   });
   return [...puts, ...record.list('drop', 65_536).map((key): [string, null] => [text(key), null])];

@@ -4,15 +4,31 @@
  * What the machines decide stands in the ownership package. Here is only the order of crash safety: every `persist` is durable, together
  * with the epoch records it names, before the effect after it begins. Events are handled one at a time.
  */
-import { DiskswarmError, type Random, type DiskId, type ErrorCode, ERROR_CODES, type HostId, messageOf } from '@diskswarm/core';
-import { decodeEpochRecord, decodeGeneration, decodeVerdict, type Generation, type HostKeys, NONCE_BYTES, type Relinquish } from '@diskswarm/identity';
+import {
+  type DiskId,
+  DiskswarmError,
+  ERROR_CODES,
+  type ErrorCode,
+  type HostId,
+  messageOf,
+  type Random,
+} from '@diskswarm/core';
+import {
+  decodeEpochRecord,
+  decodeGeneration,
+  decodeVerdict,
+  type Generation,
+  type HostKeys,
+  NONCE_BYTES,
+  type Relinquish,
+} from '@diskswarm/identity';
 import {
   applyDestination,
   applySource,
-  decodeDestinationState,
-  decodeSourceState,
   type DestinationEvent,
   type DestinationState,
+  decodeDestinationState,
+  decodeSourceState,
   type Effect,
   handoverResult,
   INITIAL_DESTINATION,
@@ -25,7 +41,7 @@ import {
   type Standing,
   standingOf,
 } from '@diskswarm/ownership';
-import { diskKey, type DiskRecords } from './disk-records.ts';
+import { type DiskRecords, diskKey } from './disk-records.ts';
 import type { MetaTable } from './meta-table.ts';
 
 /** What a hand-over does to the disk on this host. */
@@ -45,7 +61,9 @@ export interface OwnershipActions {
 }
 
 /** How a hand-over ended, for whoever waits. */
-export type OwnershipNews = { readonly kind: 'finished'; readonly outcome: Outcome } | { readonly kind: 'activated'; readonly epoch: number };
+export type OwnershipNews =
+  | { readonly kind: 'finished'; readonly outcome: Outcome }
+  | { readonly kind: 'activated'; readonly epoch: number };
 
 export class OwnershipDriver {
   readonly #records: DiskRecords;
@@ -60,7 +78,13 @@ export class OwnershipDriver {
   /** A state could not be made durable: it may or may not be. Nothing goes on before a restart has read what is there. */
   #broken: DiskswarmError | null = null;
 
-  constructor(options: { records: DiskRecords; meta: MetaTable; keys: HostKeys; random: Random; actions: OwnershipActions }) {
+  constructor(options: {
+    records: DiskRecords;
+    meta: MetaTable;
+    keys: HostKeys;
+    random: Random;
+    actions: OwnershipActions;
+  }) {
     this.#records = options.records;
     this.#meta = options.meta;
     this.#keys = options.keys;
@@ -111,10 +135,14 @@ export class OwnershipDriver {
         resolve(news);
       };
       this.#listeners.add(listener);
-      signal.addEventListener('abort', () => {
-        this.#listeners.delete(listener);
-        reject(new DiskswarmError('ABORTED', 'the wait for the hand-over was given up'));
-      }, { once: true });
+      signal.addEventListener(
+        'abort',
+        () => {
+          this.#listeners.delete(listener);
+          reject(new DiskswarmError('ABORTED', 'the wait for the hand-over was given up'));
+        },
+        { once: true },
+      );
     });
   }
 
@@ -125,7 +153,8 @@ export class OwnershipDriver {
         return this.#applySource({ kind: 'ask', from, nonce: message.nonce });
       case 'relinquish': {
         const relinquish = decodeEpochRecord(message.record, genesis);
-        if (relinquish.kind !== 'relinquish') throw new DiskswarmError('PROTOCOL_ERROR', 'an offer that is no relinquish');
+        if (relinquish.kind !== 'relinquish')
+          throw new DiskswarmError('PROTOCOL_ERROR', 'an offer that is no relinquish');
         const final = decodeGeneration(message.generation);
         if (await this.#records.offerEpochs([message.record])) this.#actions.ownershipChanged();
         return this.#applyDestination({ kind: 'offered', sender: from, relinquish, final });
@@ -158,7 +187,13 @@ export class OwnershipDriver {
   async #perform(effect: Effect): Promise<void> {
     switch (effect.kind) {
       case 'hold':
-        return this.#applySource(await outcomeOf(this.#actions.hold(), () => ({ kind: 'held' }), (failure) => ({ kind: 'holdRefused', ...failure })));
+        return this.#applySource(
+          await outcomeOf(
+            this.#actions.hold(),
+            () => ({ kind: 'held' }),
+            (failure) => ({ kind: 'holdRefused', ...failure }),
+          ),
+        );
       case 'seal':
         return this.#applySource(
           await outcomeOf(
@@ -179,7 +214,11 @@ export class OwnershipDriver {
         return this.#tell({ kind: 'activated', epoch: effect.epoch });
       case 'persist': {
         const key = diskKey(this.#records.disk, effect.side === 'source' ? 'hand-over' : 'answers');
-        return this.#persist(key, effect.state, effect.records.map((record) => record.bytes));
+        return this.#persist(
+          key,
+          effect.state,
+          effect.records.map((record) => record.bytes),
+        );
       }
       case 'send':
         return this.#actions.send(effect.to, effect.message);
@@ -188,9 +227,13 @@ export class OwnershipDriver {
       case 'refuse':
         throw new DiskswarmError(codeOf(effect.code), effect.message, { data: { disk: this.#records.disk } });
       case 'conflict':
-        throw new DiskswarmError('EPOCH_CONFLICT', `two hosts were given epoch ${effect.relinquish.epoch} of disk ${this.#records.disk}`, {
-          data: { disk: this.#records.disk, epoch: effect.relinquish.epoch, record: effect.relinquish.id },
-        });
+        throw new DiskswarmError(
+          'EPOCH_CONFLICT',
+          `two hosts were given epoch ${effect.relinquish.epoch} of disk ${this.#records.disk}`,
+          {
+            data: { disk: this.#records.disk, epoch: effect.relinquish.epoch, record: effect.relinquish.id },
+          },
+        );
     }
   }
 
@@ -241,16 +284,20 @@ export function handoverError(disk: DiskId, name: string, source: SourceState): 
     return new DiskswarmError(
       'HANDOVER_IN_DOUBT',
       `disk "${name}" was offered to host ${source.relinquish.to} and its answer has not come. Neither host may write it until it does. ` +
-        'Start that host\'s agent and let the two reach each other: the answer then comes by itself; run the same command again to see it.',
+        "Start that host's agent and let the two reach each other: the answer then comes by itself; run the same command again to see it.",
       { data: { disk, to: source.relinquish.to, epoch: source.relinquish.epoch } },
     );
   }
   if (source.phase === 'idle' && source.last !== null) {
     const { code, message } = source.last;
     const refused = source.last.result === 'refused';
-    return new DiskswarmError(refused ? 'HANDOVER_REFUSED' : codeOf(code), refused ? `the other host refused disk "${name}": ${message}` : message, {
-      data: { disk, reason: code },
-    });
+    return new DiskswarmError(
+      refused ? 'HANDOVER_REFUSED' : codeOf(code),
+      refused ? `the other host refused disk "${name}": ${message}` : message,
+      {
+        data: { disk, reason: code },
+      },
+    );
   }
   return new DiskswarmError('ATTACHMENT_STATE', `disk "${name}" is being handed over`, { data: { disk } });
 }

@@ -57,7 +57,11 @@ export class OwnershipMail {
       case 'refused':
         this.#refusal = {
           nonce: message.nonce,
-          error: new DiskswarmError(codeOf(message.code), `host ${from} did not hand over disk "${name}": ${message.message}`, { data: { name, from } }),
+          error: new DiskswarmError(
+            codeOf(message.code),
+            `host ${from} did not hand over disk "${name}": ${message.message}`,
+            { data: { name, from } },
+          ),
         };
         changed.fire();
         return;

@@ -4,14 +4,27 @@
  * Pages come from any peer that has them, are verified from the root down before use, and are stored like chunks. One path is asked for once
  * however many callers wait for it.
  */
-import { type ChunkId, DiskswarmError, hasCode, idFromBytes, ID_BYTES, PAGE_FANOUT, type PageId, type PieceIndex, ZERO_ID } from '@diskswarm/core';
+import {
+  type ChunkId,
+  DiskswarmError,
+  hasCode,
+  ID_BYTES,
+  idFromBytes,
+  PAGE_FANOUT,
+  type PageId,
+  type PieceIndex,
+  ZERO_ID,
+} from '@diskswarm/core';
 import { levelsFor, slotSpan, verifyPath, ZERO_PAGE } from '@diskswarm/manifest';
 import type { DiskPages } from './disk-pages.ts';
 import type { GenerationView } from './generation-view.ts';
 
 /** Asks peers for the pages of a path; what comes back is not trusted. `wrong` blames the peer that sent it. */
 export interface PathSource {
-  requestPath(request: { root: PageId; piece: PieceIndex; fromLevel: number }, options: { signal: AbortSignal }): Promise<{ pages: readonly Uint8Array[]; wrong(error: Error): void }>;
+  requestPath(
+    request: { root: PageId; piece: PieceIndex; fromLevel: number },
+    options: { signal: AbortSignal },
+  ): Promise<{ pages: readonly Uint8Array[]; wrong(error: Error): void }>;
 }
 
 /** Paths that are asked for at once when a whole manifest is fetched. */
@@ -54,7 +67,9 @@ export class PageFetch {
     await this.#pages.storeHeld();
     const tasks = new Set<Promise<void>>();
     for await (const leaf of this.#missingLeaves(view, options)) {
-      const task: Promise<void> = this.idOf(view, (leaf * PAGE_FANOUT) as PieceIndex, options).then(() => void tasks.delete(task));
+      const task: Promise<void> = this.idOf(view, (leaf * PAGE_FANOUT) as PieceIndex, options).then(
+        () => void tasks.delete(task),
+      );
       task.catch(() => {}); // Reported by the race or at the end.
       tasks.add(task);
       if (tasks.size >= PATHS_AT_ONCE) await Promise.race(tasks);
@@ -69,7 +84,13 @@ export class PageFetch {
     yield* this.#missingBelow(view, view.subject.root, levelsFor(view.piecesTotal) - 1, 0, options);
   }
 
-  async *#missingBelow(view: GenerationView, id: PageId, level: number, index: number, options: { signal: AbortSignal }): AsyncGenerator<number> {
+  async *#missingBelow(
+    view: GenerationView,
+    id: PageId,
+    level: number,
+    index: number,
+    options: { signal: AbortSignal },
+  ): AsyncGenerator<number> {
     options.signal.throwIfAborted();
     if (id === ZERO_ID) return;
     if (level === 0) {
@@ -86,17 +107,27 @@ export class PageFetch {
     }
   }
 
-  async #fetchPath(view: GenerationView, piece: PieceIndex, from: { level: number; id: PageId }, signal: AbortSignal): Promise<ChunkId> {
+  async #fetchPath(
+    view: GenerationView,
+    piece: PieceIndex,
+    from: { level: number; id: PageId },
+    signal: AbortSignal,
+  ): Promise<ChunkId> {
     for (;;) {
       signal.throwIfAborted();
-      const answer = await this.#peers.requestPath({ root: view.subject.root, piece, fromLevel: from.level }, { signal });
+      const answer = await this.#peers.requestPath(
+        { root: view.subject.root, piece, fromLevel: from.level },
+        { signal },
+      );
       try {
         const path = verifyPath({ pieces: view.piecesTotal, piece, from, pages: answer.pages });
-        if (path.chunk === null) throw new DiskswarmError('PROTOCOL_ERROR', 'a path with pages left out', { data: { piece } });
+        if (path.chunk === null)
+          throw new DiskswarmError('PROTOCOL_ERROR', 'a path with pages left out', { data: { piece } });
         if (await this.#keep(path.pages)) this.#learn(view, piece, path.pages.at(-1));
         return path.chunk;
       } catch (error) {
-        if (!hasCode(error, 'CHUNK_CORRUPT') && !hasCode(error, 'FORMAT_INVALID') && !hasCode(error, 'PROTOCOL_ERROR')) throw error;
+        if (!hasCode(error, 'CHUNK_CORRUPT') && !hasCode(error, 'FORMAT_INVALID') && !hasCode(error, 'PROTOCOL_ERROR'))
+          throw error;
         answer.wrong(error);
       }
     }
@@ -115,7 +146,11 @@ export class PageFetch {
     return this.#pages.allStored;
   }
 
-  #learn(view: GenerationView, piece: PieceIndex, leaf: { level: number; index: number; bytes: Uint8Array } | undefined): void {
+  #learn(
+    view: GenerationView,
+    piece: PieceIndex,
+    leaf: { level: number; index: number; bytes: Uint8Array } | undefined,
+  ): void {
     if (leaf?.level === 0) view.learnLeaf(leaf.index, leaf.bytes);
     else view.learnLeaf(Math.floor(piece / PAGE_FANOUT), ZERO_PAGE); // The path ended in a zero subtree.
   }

@@ -4,7 +4,17 @@
  * A fault finds the id of the piece first (fetching the path of its manifest page if that is not here), then asks for the chunk in the same
  * breath, so that both travel in one round trip. It waits as long as it must.
  */
-import { type ChunkId, type ChunkSource, type ChunkStore, hasCode, PAGE_FANOUT, type PieceIndex, PRIORITY, type Priority, ZERO_ID } from '@diskswarm/core';
+import {
+  type ChunkId,
+  type ChunkSource,
+  type ChunkStore,
+  hasCode,
+  PAGE_FANOUT,
+  type PieceIndex,
+  PRIORITY,
+  type Priority,
+  ZERO_ID,
+} from '@diskswarm/core';
 import type { FaultStatistics } from './fault-statistics.ts';
 import type { GenerationView } from './generation-view.ts';
 import type { PageFetch } from './page-fetch.ts';
@@ -48,7 +58,12 @@ export class PieceChunks {
   }
 
   /** Resolves when the piece's chunk is in the store, or the piece is zero. Rejects with DISK_FULL or WRITE_FAILED where the store does not take it. */
-  async ensure(view: GenerationView, piece: PieceIndex, priority: Priority, options: { signal: AbortSignal }): Promise<void> {
+  async ensure(
+    view: GenerationView,
+    piece: PieceIndex,
+    priority: Priority,
+    options: { signal: AbortSignal },
+  ): Promise<void> {
     const { unstored } = await this.bring(view, piece, priority, options);
     if (unstored !== null) throw unstored.error;
   }
@@ -57,7 +72,12 @@ export class PieceChunks {
    * As `ensure`, but what the store does not take is handed to the caller. Presence is looked up in the store itself: it may have dropped a damaged
    * chunk that the view still counts, because another piece or disk has the same one.
    */
-  async bring(view: GenerationView, piece: PieceIndex, priority: Priority, { signal }: { signal: AbortSignal }): Promise<Brought> {
+  async bring(
+    view: GenerationView,
+    piece: PieceIndex,
+    priority: Priority,
+    { signal }: { signal: AbortSignal },
+  ): Promise<Brought> {
     const { disk } = view.subject;
     const naming = this.#pages.idOf(view, piece, { signal });
     naming.catch(() => {}); // Reported where it is awaited, which is not everywhere.
@@ -85,7 +105,12 @@ export class PieceChunks {
   }
 
   /** The bytes of a piece, fetched if they are not here; null for a zero piece. */
-  async read(view: GenerationView, piece: PieceIndex, priority: Priority, { signal }: { signal: AbortSignal }): Promise<Uint8Array | null> {
+  async read(
+    view: GenerationView,
+    piece: PieceIndex,
+    priority: Priority,
+    { signal }: { signal: AbortSignal },
+  ): Promise<Uint8Array | null> {
     for (;;) {
       const { unstored } = await this.bring(view, piece, priority, { signal });
       if (unstored !== null) return unstored.bytes;

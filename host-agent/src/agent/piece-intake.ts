@@ -47,10 +47,14 @@ export class PieceIntake {
     const pieces = this.#fresh.get(view);
     if (pieces === undefined) this.#fresh.set(view, [piece]);
     else pieces.push(piece);
-    this.#timer ??= this.#clock.setTimer(CLAIM_DELAY_MS, () => {
-      this.#timer = null;
-      this.flush().catch((error: unknown) => this.#listener.failed(error));
-    }, { background: true });
+    this.#timer ??= this.#clock.setTimer(
+      CLAIM_DELAY_MS,
+      () => {
+        this.#timer = null;
+        this.flush().catch((error: unknown) => this.#listener.failed(error));
+      },
+      { background: true },
+    );
   }
 
   /** Makes everything taken so far durable and offers it. */

@@ -3,10 +3,18 @@
  *
  * Our own is recorded before anybody hears of it, and with it the pin: the generation it names is not dropped by `rm` without force.
  */
-import { hasCode, type HostId } from '@diskswarm/core';
-import { comparePositions, createReceipt, type Generation, memberOf, NONCE_BYTES, type Receipt, verifyReceipt } from '@diskswarm/identity';
+import { type HostId, hasCode } from '@diskswarm/core';
+import {
+  comparePositions,
+  createReceipt,
+  type Generation,
+  memberOf,
+  NONCE_BYTES,
+  type Receipt,
+  verifyReceipt,
+} from '@diskswarm/identity';
 import type { OwnershipMessage } from '@diskswarm/ownership';
-import { diskKey, type DiskRecords } from './disk-records.ts';
+import { type DiskRecords, diskKey } from './disk-records.ts';
 import type { Environment } from './environment.ts';
 
 export class Receipts {
@@ -32,7 +40,10 @@ export class Receipts {
   }
 
   /** Records a receipt for `generation`, which is complete and durable here, and returns what peers are told. */
-  async give(generation: Generation, nonce: Uint8Array = this.#env.random.bytes(NONCE_BYTES)): Promise<OwnershipMessage> {
+  async give(
+    generation: Generation,
+    nonce: Uint8Array = this.#env.random.bytes(NONCE_BYTES),
+  ): Promise<OwnershipMessage> {
     const receipt = createReceipt(generation, nonce, this.#env.keys);
     await this.#keep(receipt);
     this.#own = receipt;

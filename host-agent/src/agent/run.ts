@@ -115,5 +115,7 @@ function addressesOf(listen: Address): Address[] {
   const { host, port } = parseAddress(listen);
   if (host !== '0.0.0.0' && host !== '::') return [listen];
   const addresses = Object.values(os.networkInterfaces()).flatMap((entries) => entries ?? []);
-  return addresses.filter((entry) => !entry.internal && !entry.address.startsWith('fe80:')).map((entry) => formatAddress(entry.address, port));
+  return addresses
+    .filter((entry) => !entry.internal && !entry.address.startsWith('fe80:'))
+    .map((entry) => formatAddress(entry.address, port));
 }

@@ -4,8 +4,15 @@
  * Crash order: frozen layers are durable; chunks and pages are synced; the signed record is durable in the metadata; only then the overlay drops
  * the layers. A crash in between is finished by the next seal: layers that a generation holds already change nothing.
  */
-import { DiskswarmError, hasCode, type GenerationId, type PageId, type PieceIndex, PRIORITY } from '@diskswarm/core';
-import { type FrozenLayerName, MAX_LAYERS, openFrozenLayer, Overlay, type SealResult, sealOverlay } from '@diskswarm/disk';
+import { DiskswarmError, type GenerationId, hasCode, type PageId, type PieceIndex, PRIORITY } from '@diskswarm/core';
+import {
+  type FrozenLayerName,
+  MAX_LAYERS,
+  Overlay,
+  openFrozenLayer,
+  type SealResult,
+  sealOverlay,
+} from '@diskswarm/disk';
 import { createGeneration, type Generation } from '@diskswarm/identity';
 import type { DiskAttachment } from './disk-attachment.ts';
 import type { DiskContent } from './disk-content.ts';
@@ -39,7 +46,11 @@ export interface DiskSealerOptions {
 /** Where frozen layers come from, and who drops them. */
 interface LayerSource {
   freeze(): Promise<readonly FrozenLayerName[]>;
-  rebase(base: { generation: GenerationId; root: PageId }, layer: number, changedLeaves: readonly number[]): Promise<void>;
+  rebase(
+    base: { generation: GenerationId; root: PageId },
+    layer: number,
+    changedLeaves: readonly number[],
+  ): Promise<void>;
   /** Called when the seal is done or failed. */
   release(): Promise<void>;
 }
@@ -72,8 +83,10 @@ export class DiskSealer {
     const { name, records } = this.#options;
     const attachment = this.#options.attachment();
     const { head } = records;
-    if (head === null) throw new DiskswarmError('GENERATION_NOT_FOUND', `disk "${name}" has no generation yet`, { data: { name } });
-    if (!attachment.writable && !(await attachment.hasOverlay())) return { generation: head, changedPieces: 0, more: false };
+    if (head === null)
+      throw new DiskswarmError('GENERATION_NOT_FOUND', `disk "${name}" has no generation yet`, { data: { name } });
+    if (!attachment.writable && !(await attachment.hasOverlay()))
+      return { generation: head, changedPieces: 0, more: false };
     const view = await this.#options.viewOf(head.id);
     const layers = await this.#layers(attachment, view);
     try {
@@ -81,7 +94,11 @@ export class DiskSealer {
       if (cut === null) return { generation: head, changedPieces: 0, more: false };
       const generation = cut.changedPieces === 0 ? head : await this.#record(head, cut.root);
       if (records.head?.id !== generation.id) {
-        throw new DiskswarmError('GENERATION_UNTRUSTED', `disk "${name}" was taken over while it was sealed; what was written here is kept in its overlay`, { data: { name } });
+        throw new DiskswarmError(
+          'GENERATION_UNTRUSTED',
+          `disk "${name}" was taken over while it was sealed; what was written here is kept in its overlay`,
+          { data: { name } },
+        );
       }
       if (generation !== head) {
         await this.#options.content.adoptSealed(generation);
@@ -101,13 +118,29 @@ export class DiskSealer {
   async #layers(attachment: DiskAttachment, view: GenerationView): Promise<LayerSource> {
     const open = attachment.attachment;
     if (open !== null && attachment.writable) {
-      return { freeze: () => open.freeze(), rebase: (base, layer, leaves) => open.rebase(base, layer, leaves), release: async () => {} };
+      return {
+        freeze: () => open.freeze(),
+        rebase: (base, layer, leaves) => open.rebase(base, layer, leaves),
+        release: async () => {},
+      };
     }
     const { env, records } = this.#options;
     const { epoch } = records.chain.current;
     const { geometry, disk, generation } = view.subject;
-    const overlay = await Overlay.open({ storage: env.storage, folder: attachment.overlayFolder(epoch), geometry, disk, epoch, base: generation, bootId: env.bootId });
-    return { freeze: () => overlay.freeze(), rebase: (base, layer) => overlay.dropFrozen(layer, base.generation), release: () => overlay.close() };
+    const overlay = await Overlay.open({
+      storage: env.storage,
+      folder: attachment.overlayFolder(epoch),
+      geometry,
+      disk,
+      epoch,
+      base: generation,
+      bootId: env.bootId,
+    });
+    return {
+      freeze: () => overlay.freeze(),
+      rebase: (base, layer) => overlay.dropFrozen(layer, base.generation),
+      release: () => overlay.close(),
+    };
   }
 
   /** Cuts the frozen layers into chunks and pages, synced; null when nothing was written. */
@@ -140,17 +173,27 @@ export class DiskSealer {
   }
 
   async #remainder(view: GenerationView, piece: PieceIndex, signal: AbortSignal): Promise<Uint8Array> {
-    const bytes = await this.#patiently(signal, `piece ${piece}`, (limited) => this.#options.chunks.read(view, piece, PRIORITY.seal, { signal: limited }));
+    const bytes = await this.#patiently(signal, `piece ${piece}`, (limited) =>
+      this.#options.chunks.read(view, piece, PRIORITY.seal, { signal: limited }),
+    );
     return bytes ?? new Uint8Array(view.subject.geometry.chunkSizeBytes);
   }
 
   /** CHUNK_NOT_FOUND when nobody brings it in time. */
-  async #patiently<Result>(signal: AbortSignal, what: string, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+  async #patiently<Result>(
+    signal: AbortSignal,
+    what: string,
+    work: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
     try {
       return await within({ clock: this.#options.env.clock, limitMs: PATIENCE_MS, signal, what }, work);
     } catch (error) {
       if (!hasCode(error, 'TIMEOUT')) throw error;
-      throw new DiskswarmError('CHUNK_NOT_FOUND', `no host that is reachable has ${what} of disk "${this.#options.name}"`, { data: { disk: this.#options.records.disk } });
+      throw new DiskswarmError(
+        'CHUNK_NOT_FOUND',
+        `no host that is reachable has ${what} of disk "${this.#options.name}"`,
+        { data: { disk: this.#options.records.disk } },
+      );
     }
   }
 

@@ -14,7 +14,10 @@ export interface TimeLimit {
  * Runs `work` with a signal that fires at the limit or with the caller's; TIMEOUT at the limit. Work that does not listen to its signal is
  * left behind.
  */
-export async function within<Result>(limit: TimeLimit, work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+export async function within<Result>(
+  limit: TimeLimit,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<Result> {
   const { clock, limitMs, signal, what } = limit;
   let timer: Timer | null = null;
   const controller = new AbortController();

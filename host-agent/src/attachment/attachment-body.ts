@@ -4,8 +4,9 @@
  * Leaves the socket to worker.ts, the order of seal and hand-over to the agent. A failed write or sync fences it: what it held is
  * recovered by opening it anew, never by trying again.
  */
-import { DiskswarmError, type Storage } from '@diskswarm/core';
+
 import { Geometry } from '@diskswarm/chunk';
+import { DiskswarmError, type Storage } from '@diskswarm/core';
 import { attach, DiskView, type FrozenLayerName, Overlay, PieceTable } from '@diskswarm/disk';
 import type { AttachmentOwner, AttachmentSpec, AttachmentState, BaseGeneration } from './attachment.ts';
 
@@ -38,7 +39,12 @@ export class AttachmentBody {
             bootId: spec.bootId,
             onFailure: (error) => owner.failed(error),
           });
-    const view = new DiskView({ geometry, pieces, overlay, attachment: attach(overlay === null ? 'read-only' : 'writable', spec.epoch) });
+    const view = new DiskView({
+      geometry,
+      pieces,
+      overlay,
+      attachment: attach(overlay === null ? 'read-only' : 'writable', spec.epoch),
+    });
     if (spec.mode === 'held') view.hold();
     return new AttachmentBody(view, overlay, pieces);
   }
@@ -86,7 +92,8 @@ export class AttachmentBody {
   }
 
   #writable(): Overlay {
-    if (this.#overlay === null) throw new DiskswarmError('ATTACHMENT_STATE', 'a read-only attachment holds nothing to seal');
+    if (this.#overlay === null)
+      throw new DiskswarmError('ATTACHMENT_STATE', 'a read-only attachment holds nothing to seal');
     return this.#overlay;
   }
 }

@@ -3,7 +3,14 @@
  */
 import type { Storage } from '@diskswarm/core';
 import type { DiskView, FrozenLayerName } from '@diskswarm/disk';
-import type { Attachment, AttachmentOpener, AttachmentOwner, AttachmentSpec, AttachmentStatus, BaseGeneration } from './attachment.ts';
+import type {
+  Attachment,
+  AttachmentOpener,
+  AttachmentOwner,
+  AttachmentSpec,
+  AttachmentStatus,
+  BaseGeneration,
+} from './attachment.ts';
 import { AttachmentBody } from './attachment-body.ts';
 
 /** Opens attachments over `storage`; `onOpen` is handed each, for a guest to use. */

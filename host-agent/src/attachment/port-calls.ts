@@ -54,7 +54,11 @@ export class PortCalls<Remote extends Handlers> {
   }
 
   /** Calls the other end; `signal` cancels it there and rejects here with ABORTED. */
-  call<Name extends keyof Remote & string>(name: Name, args: Arguments<Remote, Name>, { signal }: { signal?: AbortSignal } = {}): Promise<Result<Remote, Name>> {
+  call<Name extends keyof Remote & string>(
+    name: Name,
+    args: Arguments<Remote, Name>,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<Result<Remote, Name>> {
     return new Promise((resolve, reject) => {
       if (this.#closed || signal?.aborted) {
         reject(new DiskswarmError('ABORTED', `${name}: the call was given up`));
@@ -90,7 +94,8 @@ export class PortCalls<Remote extends Handlers> {
   /** Rejects every call that waits and stops those that run. Idempotent. */
   close(): void {
     this.#closed = true;
-    for (const waiting of this.#waiting.values()) waiting.reject(new DiskswarmError('ABORTED', 'the other thread ended'));
+    for (const waiting of this.#waiting.values())
+      waiting.reject(new DiskswarmError('ABORTED', 'the other thread ended'));
     this.#waiting.clear();
     for (const controller of this.#running.values()) controller.abort();
     this.#running.clear();

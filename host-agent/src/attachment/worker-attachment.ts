@@ -7,14 +7,23 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { DiskswarmError } from '@diskswarm/core';
 import type { FrozenLayerName } from '@diskswarm/disk';
-import type { Attachment, AttachmentOpener, AttachmentOwner, AttachmentSpec, AttachmentStatus, BaseGeneration } from './attachment.ts';
+import type {
+  Attachment,
+  AttachmentOpener,
+  AttachmentOwner,
+  AttachmentSpec,
+  AttachmentStatus,
+  BaseGeneration,
+} from './attachment.ts';
 import { PortCalls } from './port-calls.ts';
 import type { OwnerCalls, ThreadCalls, ThreadOptions } from './thread-protocol.ts';
 
 /** A thread's heap: overlay maps and piece tables lie outside it. */
 const MAX_HEAP_MIB = 512;
 /** The same ending as this file's: sources run as .ts, the build as .js. */
-const WORKER_FILE = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? 'worker.ts' : 'worker.js', import.meta.url));
+const WORKER_FILE = fileURLToPath(
+  new URL(import.meta.url.endsWith('.ts') ? 'worker.ts' : 'worker.js', import.meta.url),
+);
 
 /** Starts one thread per attachment on the state folder at `storageRoot`; `onDefect` hears of errors that are ours. */
 export function workerOpener(storageRoot: string, onDefect: (message: string) => void): AttachmentOpener {
@@ -35,8 +44,16 @@ class WorkerAttachment implements Attachment {
     this.#calls = calls;
   }
 
-  static async open(spec: AttachmentSpec, storageRoot: string, owner: AttachmentOwner, onDefect: (message: string) => void): Promise<Attachment> {
-    const worker = new Worker(WORKER_FILE, { workerData: { spec, storageRoot } satisfies ThreadOptions, resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB } });
+  static async open(
+    spec: AttachmentSpec,
+    storageRoot: string,
+    owner: AttachmentOwner,
+    onDefect: (message: string) => void,
+  ): Promise<Attachment> {
+    const worker = new Worker(WORKER_FILE, {
+      workerData: { spec, storageRoot } satisfies ThreadOptions,
+      resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MIB },
+    });
     return new Promise((resolve, reject) => {
       let attachment: WorkerAttachment | null = null;
       let ended = false;
@@ -51,7 +68,8 @@ class WorkerAttachment implements Attachment {
         touched: (pieces) => {
           for (const piece of pieces) owner.touched(piece);
         },
-        failed: ({ message }) => owner.failed(new DiskswarmError('WRITE_FAILED', message, { data: { disk: spec.disk } })),
+        failed: ({ message }) =>
+          owner.failed(new DiskswarmError('WRITE_FAILED', message, { data: { disk: spec.disk } })),
         defect: ({ message }) => onDefect(message),
       };
       const calls = new PortCalls<ThreadCalls>(worker, local);
@@ -64,7 +82,13 @@ class WorkerAttachment implements Attachment {
         else if (attachment.#closing === null) owner.failed(error);
       };
       worker.on('error', (error) => end(error as Error));
-      worker.on('exit', (code) => end(new DiskswarmError('INTERNAL', `the thread of disk ${spec.disk} ended with ${code}`, { data: { disk: spec.disk } })));
+      worker.on('exit', (code) =>
+        end(
+          new DiskswarmError('INTERNAL', `the thread of disk ${spec.disk} ended with ${code}`, {
+            data: { disk: spec.disk },
+          }),
+        ),
+      );
     });
   }
 

@@ -8,8 +8,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { PieceIndex } from '@diskswarm/core';
 import { FolderStorage, systemClock } from '@diskswarm/core/system';
 import { startNbdServer } from '../export/index.ts';
-import { AttachmentBody } from './attachment-body.ts';
 import type { AttachmentOwner } from './attachment.ts';
+import { AttachmentBody } from './attachment-body.ts';
 import { PortCalls } from './port-calls.ts';
 import type { OwnerCalls, ThreadCalls, ThreadOptions } from './thread-protocol.ts';
 
@@ -43,7 +43,12 @@ const owner: AttachmentOwner = {
 const calls: ThreadCalls = {
   status: () => {
     const clients = server.connections();
-    return { state: body.state, clients: clients.length, writableClients: clients.filter((client) => client.writable).length, dirtyBytes: body.dirtyBytes };
+    return {
+      state: body.state,
+      clients: clients.length,
+      writableClients: clients.filter((client) => client.writable).length,
+      dirtyBytes: body.dirtyBytes,
+    };
   },
   freeze: () => body.freeze(),
   rebase: ({ base, layer, changedLeaves }) => body.rebase(base, layer, changedLeaves),
@@ -66,9 +71,12 @@ const agent = new PortCalls<OwnerCalls>(port, calls);
 const body = await AttachmentBody.open(spec, new FolderStorage(storageRoot), owner);
 const server = await startNbdServer({
   socketPath: spec.socketPath,
-  exports: [{ name: spec.exportName, description: `diskswarm disk ${spec.disk}`, backing: body.view, multiConn: false }],
+  exports: [
+    { name: spec.exportName, description: `diskswarm disk ${spec.disk}`, backing: body.view, multiConn: false },
+  ],
   clock: systemClock,
-  onDefect: (error) => agent.tell('defect', { message: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+  onDefect: (error) =>
+    agent.tell('defect', { message: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
 }).catch(async (error: unknown) => {
   await body.close();
   throw error;

@@ -67,7 +67,10 @@ function makeProgram(action: Action, { stdout, stderr }: RunOptions): Command {
     .option('--state <dir>', "this host's state folder (DISKSWARM_STATE)")
     .option('--json', 'one JSON document on stdout; several commands print one object per line')
     .option('--owner-file <file>', "the owner's key file (DISKSWARM_OWNER)")
-    .option('--passphrase-file <file>', 'a file whose first line is the passphrase; DISKSWARM_PASSPHRASE holds the passphrase itself')
+    .option(
+      '--passphrase-file <file>',
+      'a file whose first line is the passphrase; DISKSWARM_PASSPHRASE holds the passphrase itself',
+    )
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ writeOut: (text) => stdout.write(text), writeErr: (text) => stderr.write(text) })
     .showHelpAfterError('(--help says more)')

@@ -27,7 +27,12 @@ export interface ImageSource {
 }
 
 /** Opens an image; BAD_IMAGE says what is wrong with it. */
-export async function openImage(location: string, format: ImageFormat, scratchFolder: string, options: { signal: AbortSignal }): Promise<ImageSource> {
+export async function openImage(
+  location: string,
+  format: ImageFormat,
+  scratchFolder: string,
+  options: { signal: AbortSignal },
+): Promise<ImageSource> {
   if (format === 'raw') return openRaw(location, location, options.signal, async () => {});
   const scratch = path.join(scratchFolder, `import-${process.pid}-${++scratchNumber}.raw`);
   const remove = (): Promise<void> => fs.promises.rm(scratch, { force: true });
@@ -54,7 +59,10 @@ async function assertSound(location: string, signal: AbortSignal): Promise<void>
     onFailure: (failure) =>
       failure.missing
         ? toolError('qemu-img', failure)
-        : badImage(location, `it is cut short or damaged; qemu-img check says: ${failure.message.split('\n').at(-1) ?? ''}`),
+        : badImage(
+            location,
+            `it is cut short or damaged; qemu-img check says: ${failure.message.split('\n').at(-1) ?? ''}`,
+          ),
   });
 }
 
@@ -63,7 +71,12 @@ const LEAKED_CLUSTERS = 3;
 
 let scratchNumber = 0;
 
-async function openRaw(location: string, file: string, signal: AbortSignal, afterClose: () => Promise<void>): Promise<ImageSource> {
+async function openRaw(
+  location: string,
+  file: string,
+  signal: AbortSignal,
+  afterClose: () => Promise<void>,
+): Promise<ImageSource> {
   let handle: fs.promises.FileHandle;
   try {
     handle = await fs.promises.open(file, 'r');
@@ -79,7 +92,8 @@ async function openRaw(location: string, file: string, signal: AbortSignal, afte
     const sizeBytes = stat.isBlockDevice() ? await deviceSize(file, signal) : stat.size;
     if (!stat.isFile() && !stat.isBlockDevice()) throw badImage(location, 'not a file');
     if (sizeBytes === 0) throw badImage(location, 'it is empty');
-    if (sizeBytes % SECTOR_BYTES !== 0) throw badImage(location, `its size of ${sizeBytes} bytes is no multiple of ${SECTOR_BYTES}; is it cut short?`);
+    if (sizeBytes % SECTOR_BYTES !== 0)
+      throw badImage(location, `its size of ${sizeBytes} bytes is no multiple of ${SECTOR_BYTES}; is it cut short?`);
     const extents = await findExtents(file, sizeBytes, signal);
     return { sizeBytes, extents, read: (into, offsetBytes) => readExactly(handle, into, offsetBytes, location), close };
   } catch (error) {
@@ -88,7 +102,12 @@ async function openRaw(location: string, file: string, signal: AbortSignal, afte
   }
 }
 
-async function readExactly(handle: fs.promises.FileHandle, into: Uint8Array, offsetBytes: number, location: string): Promise<void> {
+async function readExactly(
+  handle: fs.promises.FileHandle,
+  into: Uint8Array,
+  offsetBytes: number,
+  location: string,
+): Promise<void> {
   let done = 0;
   while (done < into.length) {
     const { bytesRead } = await handle.read(into, done, into.length - done, offsetBytes + done);
@@ -98,7 +117,12 @@ async function readExactly(handle: fs.promises.FileHandle, into: Uint8Array, off
 }
 
 async function deviceSize(file: string, signal: AbortSignal): Promise<number> {
-  const info = JSON.parse(await runTool('qemu-img', ['info', '--output=json', '-f', 'raw', file], { signal, onFailure: (failure) => toolError('qemu-img', failure) })) as { 'virtual-size': number };
+  const info = JSON.parse(
+    await runTool('qemu-img', ['info', '--output=json', '-f', 'raw', file], {
+      signal,
+      onFailure: (failure) => toolError('qemu-img', failure),
+    }),
+  ) as { 'virtual-size': number };
   return info['virtual-size'];
 }
 
@@ -107,7 +131,10 @@ async function findExtents(file: string, sizeBytes: number, signal: AbortSignal)
   const whole = [{ offsetBytes: 0, lengthBytes: sizeBytes }];
   let text: string;
   try {
-    text = await runTool('qemu-img', ['map', '--output=json', '-f', 'raw', file], { signal, onFailure: (failure) => toolError('qemu-img', failure) });
+    text = await runTool('qemu-img', ['map', '--output=json', '-f', 'raw', file], {
+      signal,
+      onFailure: (failure) => toolError('qemu-img', failure),
+    });
   } catch (error) {
     if (error instanceof DiskswarmError && error.code === 'EXTERNAL_TOOL_FAILED') return whole;
     throw error;
@@ -117,7 +144,8 @@ async function findExtents(file: string, sizeBytes: number, signal: AbortSignal)
   for (const row of rows) {
     if (row.zero) continue;
     const last = extents.at(-1);
-    if (last !== undefined && last.offsetBytes + last.lengthBytes === row.start) extents[extents.length - 1] = { offsetBytes: last.offsetBytes, lengthBytes: last.lengthBytes + row.length };
+    if (last !== undefined && last.offsetBytes + last.lengthBytes === row.start)
+      extents[extents.length - 1] = { offsetBytes: last.offsetBytes, lengthBytes: last.lengthBytes + row.length };
     else extents.push({ offsetBytes: row.start, lengthBytes: row.length });
   }
   return extents;

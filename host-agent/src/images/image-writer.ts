@@ -15,13 +15,22 @@ export interface ImagePart {
 }
 
 /** Writes `parts` (sorted) to `file`, replacing what was there. */
-export async function writeImage(file: string, format: 'raw' | 'qcow2', sizeBytes: number, parts: AsyncIterable<ImagePart>, options: { signal: AbortSignal }): Promise<void> {
+export async function writeImage(
+  file: string,
+  format: 'raw' | 'qcow2',
+  sizeBytes: number,
+  parts: AsyncIterable<ImagePart>,
+  options: { signal: AbortSignal },
+): Promise<void> {
   const partial = path.join(path.dirname(file), `.${path.basename(file)}.partial-${process.pid}`);
   const converted = `${partial}.qcow2`;
   try {
     await writeRaw(partial, sizeBytes, parts);
     if (format === 'qcow2') {
-      await runTool('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', partial, converted], { signal: options.signal, onFailure: (failure) => toolError('qemu-img', failure) });
+      await runTool('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', partial, converted], {
+        signal: options.signal,
+        onFailure: (failure) => toolError('qemu-img', failure),
+      });
       await sync(converted);
     }
     await fs.promises.rename(format === 'raw' ? partial : converted, file);
@@ -29,7 +38,10 @@ export async function writeImage(file: string, format: 'raw' | 'qcow2', sizeByte
   } catch (error) {
     if (error instanceof DiskswarmError) throw error;
     const full = (error as NodeJS.ErrnoException).code === 'ENOSPC';
-    throw new DiskswarmError(full ? 'DISK_FULL' : 'WRITE_FAILED', `${file} could not be written: ${messageOf(error)}`, { data: { path: file }, cause: error });
+    throw new DiskswarmError(full ? 'DISK_FULL' : 'WRITE_FAILED', `${file} could not be written: ${messageOf(error)}`, {
+      data: { path: file },
+      cause: error,
+    });
   } finally {
     await fs.promises.rm(partial, { force: true });
     await fs.promises.rm(converted, { force: true });
@@ -52,7 +64,8 @@ async function writeRaw(file: string, sizeBytes: number, parts: AsyncIterable<Im
     await handle.truncate(sizeBytes);
     for await (const part of parts) {
       let done = 0;
-      while (done < part.bytes.length) done += (await handle.write(part.bytes, done, part.bytes.length - done, part.offsetBytes + done)).bytesWritten;
+      while (done < part.bytes.length)
+        done += (await handle.write(part.bytes, done, part.bytes.length - done, part.offsetBytes + done)).bytesWritten;
     }
     await handle.sync();
   } finally {

@@ -48,6 +48,8 @@ export async function runTool(
 
 /** What to throw when a program of qemu-utils fails for a reason that is not the image's. */
 export function toolError(program: string, failure: ToolFailure): DiskswarmError {
-  const text = failure.missing ? `${program} is not installed; Debian and Ubuntu have it in the package qemu-utils` : `${program}: ${failure.message}`;
+  const text = failure.missing
+    ? `${program} is not installed; Debian and Ubuntu have it in the package qemu-utils`
+    : `${program}: ${failure.message}`;
   return new DiskswarmError('EXTERNAL_TOOL_FAILED', text, { data: { program, package: 'qemu-utils' } });
 }

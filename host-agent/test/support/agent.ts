@@ -69,12 +69,16 @@ export class OneHost {
     const { genesis, grant } = this.records;
     const sizeBytes = PIECES * PIECE_BYTES;
     const read = async (into: Uint8Array, offsetBytes: number): Promise<void> => {
-      for (let at = 0; at < into.length; at += PIECE_BYTES) into.fill(fillOf((offsetBytes + at) / PIECE_BYTES), at, at + PIECE_BYTES);
+      for (let at = 0; at < into.length; at += PIECE_BYTES)
+        into.fill(fillOf((offsetBytes + at) / PIECE_BYTES), at, at + PIECE_BYTES);
     };
     const source = { extents: [{ offsetBytes: 0, lengthBytes: sizeBytes }], read };
     const roster = this.records.rosterOf(1, { [this.records.office.hostId]: 'writer' });
     const records = { genesis: genesis.bytes, roster: roster.bytes, epochs: [grant.bytes] };
-    const { disk } = await this.agent.importDisk({ name: NAME, sizeBytes, source, records }, { ...never, onProgress: () => {} });
+    const { disk } = await this.agent.importDisk(
+      { name: NAME, sizeBytes, source, records },
+      { ...never, onProgress: () => {} },
+    );
     return disk;
   }
 

@@ -51,7 +51,8 @@ function loadNative(): Implementation | null {
 async function loadPortable(): Promise<Implementation> {
   const portable = await import('blake3');
   await portable.load();
-  const plain = (bytes: string | Uint8Array): Uint8Array => (typeof bytes === 'string' ? Buffer.from(bytes, 'hex') : bytes);
+  const plain = (bytes: string | Uint8Array): Uint8Array =>
+    typeof bytes === 'string' ? Buffer.from(bytes, 'hex') : bytes;
   return {
     name: 'wasm',
     hash: (bytes) => plain(portable.hash(bytes)),

@@ -65,7 +65,8 @@ function scan(bytes: Uint8Array, refuse: (why: string) => never): void {
       position++;
     } else if (token === 0x69) {
       const end = bytes.indexOf(0x65, position);
-      const digits = end < 0 || end - position > 18 ? '' : Buffer.from(bytes.subarray(position + 1, end)).toString('latin1');
+      const digits =
+        end < 0 || end - position > 18 ? '' : Buffer.from(bytes.subarray(position + 1, end)).toString('latin1');
       if (!/^(0|-?[1-9]\d*)$/.test(digits) || !Number.isSafeInteger(Number(digits))) refuse('a malformed integer');
       position = end + 1;
     } else {

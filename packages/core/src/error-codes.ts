@@ -41,7 +41,8 @@ export const ERROR_CODES = {
     'The invitation is forged, altered, incomplete, or meant for another host. Ask for a new one with your `host id`.',
   JOURNAL_CORRUPT:
     'A journal has a damaged record before its end. The agent refuses to guess; restore the state folder or join the disk again.',
-  LAST_COPY: 'No receipt says that another host has all of the disk, so this copy stays. Hand the disk over, or pull it elsewhere; --force removes it all the same.',
+  LAST_COPY:
+    'No receipt says that another host has all of the disk, so this copy stays. Hand the disk over, or pull it elsewhere; --force removes it all the same.',
   LIMIT_EXCEEDED: 'Something outside asked for more than a documented limit (docs/LIMITS.md).',
   NAME_EXISTS: 'A disk of that name exists on this host. Choose another --name.',
   NOT_OWNER: 'Another host owns the disk now; the message names it. `disk take` asks it for the disk.',

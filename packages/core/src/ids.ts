@@ -32,14 +32,22 @@ export const ZERO_ID = '0'.repeat(64) as ChunkId;
 const HASH_PATTERN = /^[0-9a-f]{64}$/;
 
 /** Parses 64 lower-case hex digits; throws INVALID_ID naming `what` otherwise. */
-export function parseHashId<Id extends ChunkId | DiskId | GenerationId | EpochRecordId>(text: string, what: string): Id {
-  if (!HASH_PATTERN.test(text)) throw new DiskswarmError('INVALID_ID', `${what} is not 64 lower-case hex digits`, { data: { what } });
+export function parseHashId<Id extends ChunkId | DiskId | GenerationId | EpochRecordId>(
+  text: string,
+  what: string,
+): Id {
+  if (!HASH_PATTERN.test(text))
+    throw new DiskswarmError('INVALID_ID', `${what} is not 64 lower-case hex digits`, { data: { what } });
   return text as string as Id;
 }
 
 /** The id whose 32 bytes start at `offset` of `bytes` (copied). */
-export function idFromBytes<Id extends ChunkId | DiskId | GenerationId | EpochRecordId = ChunkId>(bytes: Uint8Array, offset = 0): Id {
-  if (bytes.length < offset + ID_BYTES) throw new DiskswarmError('INVALID_ID', 'an id needs 32 bytes', { data: { available: bytes.length - offset } });
+export function idFromBytes<Id extends ChunkId | DiskId | GenerationId | EpochRecordId = ChunkId>(
+  bytes: Uint8Array,
+  offset = 0,
+): Id {
+  if (bytes.length < offset + ID_BYTES)
+    throw new DiskswarmError('INVALID_ID', 'an id needs 32 bytes', { data: { available: bytes.length - offset } });
   return toHex(bytes.subarray(offset, offset + ID_BYTES)) as string as Id;
 }
 
@@ -62,6 +70,7 @@ export function toHex(bytes: Uint8Array): string {
 /** Bytes of an even-length hex text; throws INVALID_ID on anything else. */
 export function fromHex(text: string): Uint8Array {
   const bytes = Buffer.from(text, 'hex');
-  if (bytes.length * 2 !== text.length) throw new DiskswarmError('INVALID_ID', 'not a hex text', { data: { length: text.length } });
+  if (bytes.length * 2 !== text.length)
+    throw new DiskswarmError('INVALID_ID', 'not a hex text', { data: { length: text.length } });
   return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

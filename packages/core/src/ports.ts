@@ -47,7 +47,12 @@ export interface ChunkSource {
    * Resolves with verified bytes; waits as long as it must unless `signal` fires (ABORTED).
    * `id` is a promise when the page that names it is fetched in the same round trip.
    */
-  get(id: ChunkId | Promise<ChunkId>, position: PiecePosition, priority: Priority, options: { signal: AbortSignal }): Promise<Uint8Array>;
+  get(
+    id: ChunkId | Promise<ChunkId>,
+    position: PiecePosition,
+    priority: Priority,
+    options: { signal: AbortSignal },
+  ): Promise<Uint8Array>;
 }
 
 /** A run of bytes with the same state, as block status reports it. */

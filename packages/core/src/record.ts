@@ -13,7 +13,8 @@ export class RecordReader {
   /** `known` lists every key this version understands. */
   constructor(value: Decoded, what: string, known: readonly string[]) {
     this.#what = what;
-    if (typeof value !== 'object' || value instanceof Uint8Array || Array.isArray(value)) this.#refuse('not a dictionary');
+    if (typeof value !== 'object' || value instanceof Uint8Array || Array.isArray(value))
+      this.#refuse('not a dictionary');
     this.#fields = new Map(Object.entries(value as { [key: string]: Decoded }));
     for (const key of this.#fields.keys()) {
       if (!known.includes(key) && !key.startsWith('x-')) this.#refuse(`unknown critical field "${key.slice(0, 40)}"`);
@@ -27,7 +28,8 @@ export class RecordReader {
   /** A whole number from `min` to `max`. */
   integer(key: string, min: number, max: number): number {
     const value = this.#fields.get(key);
-    if (typeof value !== 'number' || value < min || value > max) this.#refuse(`"${key}" is not a whole number from ${min} to ${max}`);
+    if (typeof value !== 'number' || value < min || value > max)
+      this.#refuse(`"${key}" is not a whole number from ${min} to ${max}`);
     return value as number;
   }
 
@@ -35,7 +37,8 @@ export class RecordReader {
   bytes(key: string, bounds: { length: number } | { max: number }): Uint8Array {
     const value = this.#fields.get(key);
     if (!(value instanceof Uint8Array)) return this.#refuse(`"${key}" is not bytes`);
-    if ('length' in bounds ? value.length !== bounds.length : value.length > bounds.max) this.#refuse(`"${key}" has the wrong length`);
+    if ('length' in bounds ? value.length !== bounds.length : value.length > bounds.max)
+      this.#refuse(`"${key}" has the wrong length`);
     return value;
   }
 
@@ -51,7 +54,8 @@ export class RecordReader {
 
   list(key: string, maxItems: number): readonly Decoded[] {
     const value = this.#fields.get(key);
-    if (!Array.isArray(value) || value.length > maxItems) return this.#refuse(`"${key}" is not a list of at most ${maxItems}`);
+    if (!Array.isArray(value) || value.length > maxItems)
+      return this.#refuse(`"${key}" is not a list of at most ${maxItems}`);
     return value;
   }
 

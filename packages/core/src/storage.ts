@@ -51,7 +51,10 @@ export interface Storage {
 export async function readWhole(storage: Storage, path: string, maxBytes: number): Promise<Uint8Array | null> {
   const stat = await storage.stat(path);
   if (stat === null) return null;
-  if (stat.sizeBytes > maxBytes) throw new DiskswarmError('LIMIT_EXCEEDED', `${path} is larger than ${maxBytes} bytes`, { data: { path, maxBytes } });
+  if (stat.sizeBytes > maxBytes)
+    throw new DiskswarmError('LIMIT_EXCEEDED', `${path} is larger than ${maxBytes} bytes`, {
+      data: { path, maxBytes },
+    });
   const file = await storage.open(path, 'read');
   try {
     const bytes = new Uint8Array(stat.sizeBytes);

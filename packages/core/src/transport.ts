@@ -57,7 +57,10 @@ export interface Transport {
 export function parseAddress(text: string): { host: string; port: number } {
   const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]\s]{1,253})):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
-  if (match === null || port > 65535) throw new DiskswarmError('INVALID_ARGUMENT', `"${text.slice(0, 80)}" is not HOST:PORT`, { data: { text: text.slice(0, 80) } });
+  if (match === null || port > 65535)
+    throw new DiskswarmError('INVALID_ARGUMENT', `"${text.slice(0, 80)}" is not HOST:PORT`, {
+      data: { text: text.slice(0, 80) },
+    });
   return { host: match[1] ?? match[2] ?? '', port };
 }
 

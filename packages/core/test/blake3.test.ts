@@ -17,7 +17,10 @@ test('all three modes agree with the portable implementation', (t) => {
       const hex = (value: string | Uint8Array): string => (typeof value === 'string' ? value : toHex(value));
       t.is(toHex(blake3(bytes)), hex(oracle.hash(bytes)));
       t.is(toHex(blake3Keyed(key, bytes)), hex(oracle.keyedHash(Buffer.from(key), bytes)));
-      t.is(toHex(blake3DeriveKey('diskswarm test context', bytes)), hex(oracle.deriveKey('diskswarm test context', bytes)));
+      t.is(
+        toHex(blake3DeriveKey('diskswarm test context', bytes)),
+        hex(oracle.deriveKey('diskswarm test context', bytes)),
+      );
     }),
     { numRuns: 25 },
   );

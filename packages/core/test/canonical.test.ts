@@ -1,7 +1,7 @@
 /** Canonical bencode: golden bytes, round trips, and everything that has a second form refused. */
 import test from 'ava';
 import fc from 'fast-check';
-import { decodeCanonical, encodeCanonical, type Canonical, type Decoded } from '../src/canonical.ts';
+import { type Canonical, type Decoded, decodeCanonical, encodeCanonical } from '../src/canonical.ts';
 import { DiskswarmError } from '../src/errors.ts';
 import { toHex } from '../src/ids.ts';
 
