@@ -8,11 +8,14 @@
 import { RangeSet } from '@diskswarm/bitfield';
 import {
   type ChunkId,
+  type Clock,
   DiskswarmError,
   type ErrorCode,
   type GenerationId,
   type HostId,
+  hasCode,
   type PieceIndex,
+  sleep,
 } from '@diskswarm/core';
 import { type EpochRecord, type Generation, memberOf, type SwarmSecret } from '@diskswarm/identity';
 import { decodeOwnershipMessage, encodeOwnershipMessage, type OwnershipMessage } from '@diskswarm/ownership';
@@ -27,9 +30,16 @@ import type {
   OfferedGeneration,
 } from '@diskswarm/swarm';
 import { bytesKey, type DiskRecords } from './disk-records.ts';
+import { firstAnswer } from './first-answer.ts';
 import type { GenerationView } from './generation-view.ts';
 import type { PathSource } from './page-fetch.ts';
 import { PeerLink } from './peer-link.ts';
+import { Turns } from './turns.ts';
+
+/** Generations, epoch records and messages of ownership of one peer for one disk that wait to be looked at: a long chain comes record by record. */
+const MAX_QUEUED_RECORDS = 8192;
+/** A host that was asked for manifest pages may be silent for four round trips, and at least so long, before the next is asked too. */
+const LEAST_PATH_PATIENCE_MS = 250;
 
 /** What happens that is more than a link's business. */
 export interface PeersListener {
@@ -51,6 +61,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
   readonly #records: DiskRecords;
   readonly #listener: PeersListener;
   readonly #fetch: FetchEngine;
+  readonly #clock: Clock;
   readonly #head: () => GenerationView | null;
   readonly #trace: () => Uint8Array | null;
   readonly #links = new Map<DiskChannel, PeerLink>();
@@ -62,6 +73,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     records: DiskRecords;
     server: DiskServer;
     fetch: FetchEngine;
+    clock: Clock;
     listener: PeersListener;
     head: () => GenerationView | null;
     trace: () => Uint8Array | null;
@@ -70,6 +82,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     this.server = options.server;
     this.#listener = options.listener;
     this.#fetch = options.fetch;
+    this.#clock = options.clock;
     this.#head = options.head;
     this.#trace = options.trace;
   }

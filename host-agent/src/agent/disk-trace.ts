@@ -18,6 +18,7 @@ const ANY_PIECE = 2 ** 30;
 export class DiskTrace {
   readonly #meta: MetaTable;
   readonly #key: string;
+  #taking = false;
 
   constructor(meta: MetaTable, disk: DiskId) {
     this.#meta = meta;
@@ -49,10 +50,17 @@ export class DiskTrace {
     await this.#meta.commit({ [this.#key]: bytes });
   }
 
-  /** Takes a peer's trace in the place of ours; FORMAT_INVALID when it does not fit the disk. */
+  /** Takes a peer's trace in the place of ours, one at a time: what comes while one is written is passed over. FORMAT_INVALID when it does not fit the disk. */
   async take(bytes: Uint8Array, maxPieces: number): Promise<void> {
     decode(bytes, maxPieces);
-    await this.#meta.commit({ [this.#key]: new Uint8Array(bytes) });
+    const known = this.bytes;
+    if (this.#taking || (known !== null && Buffer.compare(known, bytes) === 0)) return;
+    this.#taking = true;
+    try {
+      await this.#meta.commit({ [this.#key]: new Uint8Array(bytes) });
+    } finally {
+      this.#taking = false;
+    }
   }
 }
 

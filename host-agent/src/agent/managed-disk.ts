@@ -26,7 +26,7 @@ import { PieceChunks } from './piece-chunks.ts';
 import { PieceIntake } from './piece-intake.ts';
 import { Receipts } from './receipts.ts';
 import { DiskSealer, type SealOutcome } from './seal-disk.ts';
-import { Turns } from './turns.ts';
+import { StructuralTurns } from './structural-turns.ts';
 
 export class ManagedDisk {
   readonly name: string;
@@ -46,13 +46,11 @@ export class ManagedDisk {
   readonly #intake: PieceIntake;
   readonly #trace: DiskTrace;
   readonly #sealer: DiskSealer;
-  readonly #turns = new Turns();
+  readonly #turns: StructuralTurns;
   readonly #mail: OwnershipMail;
   /** Ends what waits for chunks that may never come, so that the agent can stop. */
   readonly #closing = new AbortController();
   #stopping: Promise<void> | null = null;
-  /** The disk is being removed: nothing of it begins any more. */
-  #retired = false;
 
   constructor(env: Environment, name: string, records: DiskRecords) {
     const { store, clock, meta, keys, random } = env;
@@ -60,6 +58,7 @@ export class ManagedDisk {
     this.#env = env;
     this.name = name;
     this.records = records;
+    this.#turns = new StructuralTurns(name);
     this.receipts = new Receipts(env, records);
     this.#trace = new DiskTrace(meta, disk);
     this.pages = new DiskPages(store, disk);
@@ -67,6 +66,7 @@ export class ManagedDisk {
     this.peers = new DiskPeers({
       records,
       fetch: env.fetch,
+      clock,
       server: new StoreServer({ records, store, pages: this.pages }),
       head: () => this.content.head,
       trace: () => this.#trace.bytes,
@@ -132,7 +132,7 @@ export class ManagedDisk {
           await this.#recordTrace(await this.attachment.fence());
         },
         adopt: async (final) => {
-          this.#assertHere();
+          this.#turns.assertOpen();
           await records.offerGeneration(final.bytes);
           await this.#adoptHead();
         },
@@ -177,7 +177,7 @@ export class ManagedDisk {
       standing: () => this.ownership.standing(),
       onFailed: (failure) =>
         void this.#turns
-          .run(() => this.#exportFailed(failure))
+          .runAlways(() => this.#exportFailed(failure))
           .catch((error: unknown) => warn('the export that failed could not be put in order', error)),
     });
     const { receipts, content, attachment, ownership, completion, changed, peers } = this;
@@ -189,7 +189,7 @@ export class ManagedDisk {
       ownership,
       changed,
       peers,
-      inTurn: (work) => this.#inTurn(work),
+      inTurn: (work) => this.#turns.run(work),
     });
     this.safety = new DiskSafety({ hostId: env.hostId, name, records, content, attachment, ownership, receipts });
   }
@@ -202,11 +202,7 @@ export class ManagedDisk {
   async reopen(): Promise<void> {
     this.#env.fetch.addDisk(this.peers, this.statistics);
     if (this.records.head !== null) this.content.begin(this.records.head);
-    try {
-      await this.attachment.reattach();
-    } catch (error) {
-      this.#env.log.warn({ disk: this.disk }, `disk "${this.name}" could not be attached again: ${String(error)}`);
-    }
+    await this.attachment.reattach().catch(this.#noted(`disk "${this.name}" could not be attached again`));
   }
 
   /** Looks at what is here, shares it, and goes on with what was under way. */
@@ -230,7 +226,7 @@ export class ManagedDisk {
     this.completion.stop();
     this.#env.swarm.removeDisk(this.disk);
     this.#env.fetch.removeDisk(this.disk);
-    await this.#turns.run(async () => {
+    await this.#turns.runAlways(async () => {
       const { resolver } = this.attachment;
       await this.attachment.suspend();
       await this.#recordTrace(resolver);
@@ -251,7 +247,7 @@ export class ManagedDisk {
   }
 
   attach(wanted: { readOnly: boolean; socket: string | null }): Promise<AttachmentInfo> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       const info = await this.attachment.attach(wanted);
       this.completion.update();
       this.changed.fire();
@@ -260,7 +256,7 @@ export class ManagedDisk {
   }
 
   detach(): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       await this.#recordTrace(await this.attachment.detach());
       this.changed.fire();
     });
@@ -268,7 +264,7 @@ export class ManagedDisk {
 
   /** Seals what was written; `changedPieces` is 0, and the generation the present one, when nothing was. NOT_OWNER, SEAL_NEEDS_CHUNKS. */
   seal({ signal }: { signal: AbortSignal }): Promise<SealOutcome> {
-    return this.#inTurn(() => {
+    return this.#turns.run(() => {
       const standing = this.ownership.standing();
       if (standing.state === 'elsewhere')
         throw new DiskswarmError('NOT_OWNER', `host ${standing.owner} owns disk "${this.name}"`, {
@@ -284,7 +280,7 @@ export class ManagedDisk {
 
   /** Tells the hand-over machine of a user's wish; in turn with other structural work. */
   handOver(to: HostId): Promise<void> {
-    return this.#inTurn(() => this.ownership.tellSource({ kind: 'start', to }));
+    return this.#turns.run(() => this.ownership.tellSource({ kind: 'start', to }));
   }
 
   /** Asks the owning host for the disk; the function returned tells its refusal, if it refused. */
@@ -300,7 +296,7 @@ export class ManagedDisk {
 
   /** Takes an owner-signed epoch record (a forced take-over). */
   applyEpoch(bytes: Uint8Array): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.run(async () => {
       if (await this.records.offerEpochs([bytes])) this.#recordsChanged(true);
       await this.#adoptHead();
     });
@@ -318,14 +314,12 @@ export class ManagedDisk {
    * unless one of them still lets the copy go.
    */
   retire(nonce: Uint8Array | null): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.close(async () => {
       const { name } = this;
       if (this.attachment.attachment !== null)
         throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached; detach it first`, { data: { name } });
-      this.#retired = true;
       const { safe, reasons } = nonce === null ? { safe: true, reasons: [] } : await this.safety.ofCopy(nonce);
       if (safe) return;
-      this.#retired = false;
       throw new DiskswarmError(
         'LAST_COPY',
         `disk "${name}" stays: ${reasons.join('; ')}. With --force it is removed all the same`,
@@ -336,7 +330,7 @@ export class ManagedDisk {
 
   /** The removal could not be recorded: the disk stays. */
   unretire(): void {
-    this.#retired = false;
+    this.#turns.open();
   }
 
   /** Removes everything but the records: no peer is served any more, no export is open. */
@@ -347,31 +341,16 @@ export class ManagedDisk {
     await this.#env.store.reclaim();
   }
 
-  /** Structural work: one at a time, and none once the disk is being removed. */
-  #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
-    return this.#turns.run(() => {
-      this.#assertHere();
-      return work();
-    });
-  }
-
-  #assertHere(): void {
-    if (!this.#retired) return;
-    throw new DiskswarmError('DISK_NOT_FOUND', `disk "${this.name}" is being removed from this host`, {
-      data: { name: this.name },
-    });
-  }
-
   /** A hint for the next boot: on a full disk it is done without. */
   async #recordTrace(resolver: AttachmentResolver | null): Promise<void> {
-    try {
-      if (resolver !== null) await this.#trace.record(resolver.trace.pieces);
-    } catch (error) {
-      this.#env.log.warn(
-        { disk: this.disk },
-        `what the guest of disk "${this.name}" touched could not be recorded: ${String(error)}`,
-      );
-    }
+    if (resolver === null) return;
+    const failed = this.#noted(`what the guest of disk "${this.name}" touched could not be recorded`);
+    await this.#trace.record(resolver.trace.pieces).catch(failed);
+  }
+
+  /** What to do with a failure that is nobody's request: say it. */
+  #noted(what: string): (error: unknown) => void {
+    return (error) => this.#env.log.warn({ disk: this.disk }, `${what}: ${String(error)}`);
   }
 
   #adoptHead(): Promise<void> {
@@ -401,9 +380,7 @@ export class ManagedDisk {
 
   /** What is signed has changed: the fence comes first, whatever becomes of the rest. */
   #recordsChanged(head: boolean): void {
-    const { log } = this.#env;
-    const failed = (error: unknown): void =>
-      log.warn({ disk: this.disk }, `news of disk "${this.name}" could not be taken in: ${String(error)}`);
+    const failed = this.#noted(`news of disk "${this.name}" could not be taken in`);
     const obey = async (): Promise<void> => {
       if (head) await this.#adoptHead();
       this.peers.announceAll(null);
@@ -434,9 +411,7 @@ export class ManagedDisk {
     if (own !== null) this.peers.send(host, { kind: 'receipt', disk: this.disk, record: own.bytes });
     this.ownership
       .tellSource({ kind: 'connected', host })
-      .catch((error: unknown) =>
-        this.#env.log.warn({ disk: this.disk }, `the hand-over of disk "${this.name}" stopped: ${String(error)}`),
-      );
+      .catch(this.#noted(`the hand-over of disk "${this.name}" stopped`));
     this.changed.fire();
   }
 
@@ -445,8 +420,6 @@ export class ManagedDisk {
     if (head === null || generation !== head.subject.generation) return;
     this.#trace
       .take(bytes, head.piecesTotal)
-      .catch((error: unknown) =>
-        this.#env.log.warn({ disk: this.disk }, `a trace of disk "${this.name}" was refused: ${String(error)}`),
-      );
+      .catch(this.#noted(`a trace of disk "${this.name}" was refused`));
   }
 }
