@@ -4,7 +4,8 @@
  *
  * Exported for scenarios and benches, which compose it themselves; users run `diskswarm`.
  */
-export { Agent, type AgentOptions, type NewDisk } from './agent/agent.ts';
+export { Agent } from './agent/agent.ts';
+export type { AgentOptions, NewDisk } from './agent/agent-options.ts';
 export { controlHandlers } from './agent/control-handlers.ts';
 export type { ManagedDisk } from './agent/managed-disk.ts';
 export { type RunningAgent, type RunOptions, runAgent } from './agent/run.ts';

@@ -6,70 +6,30 @@
  */
 
 import { Geometry } from '@diskswarm/chunk';
-import {
-  type Address,
-  type Clock,
-  type DiskId,
-  DiskswarmError,
-  parseHashId,
-  type Random,
-  type Storage,
-  type Transport,
-} from '@diskswarm/core';
+import { type Address, type DiskId, DiskswarmError, parseHashId } from '@diskswarm/core';
 import {
   createGeneration,
   decodeGenesis,
   type EpochChain,
   type Generation,
   type Genesis,
-  type HostKeys,
   NAME_PATTERN,
   parseInvitation,
   verifyRoster,
 } from '@diskswarm/identity';
 import { PackStore } from '@diskswarm/store';
-import { type AddressSource, DiskAnnouncer, FetchEngine, Swarm, type TrackerClient } from '@diskswarm/swarm';
-import type { AttachmentOpener } from '../attachment/attachment.ts';
+import { type AddressSource, DiskAnnouncer, FetchEngine, Swarm } from '@diskswarm/swarm';
+import type { AgentOptions, NewDisk } from './agent-options.ts';
 import { DiskPages } from './disk-pages.ts';
 import { DiskRecords, diskKey, type InitialRecords } from './disk-records.ts';
-import type { Environment, Log } from './environment.ts';
-import { type ImportSource, importDisk } from './import-disk.ts';
+import type { Environment } from './environment.ts';
+import { importDisk } from './import-disk.ts';
 import { ManagedDisk } from './managed-disk.ts';
 import { type MetaChange, MetaTable } from './meta-table.ts';
 
 const META_PATH = 'meta.journal';
 /** Disks of one host. */
 const MAX_DISKS = 1024;
-
-export interface AgentOptions {
-  readonly storage: Storage;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly transport: Transport;
-  readonly trackerClient: TrackerClient;
-  readonly keys: HostKeys;
-  readonly opener: AttachmentOpener;
-  readonly log: Log;
-  readonly bootId: string;
-  readonly socketFor: Environment['socketFor'];
-  readonly listen: Address;
-  /** Addresses under which other hosts may reach one that listens at `listen`: what an invitation names. */
-  readonly addressesOf: (listen: Address) => readonly Address[];
-  readonly trackers: readonly string[];
-  /** Addresses to try for every disk. */
-  readonly peers: readonly Address[];
-  /** Chunk bytes per second; null for no limit. */
-  readonly uploadBytesPerSecond: number | null;
-  readonly downloadBytesPerSecond: number | null;
-}
-
-/** A disk to make from an image. */
-export interface NewDisk {
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly source: ImportSource;
-  readonly records: InitialRecords;
-}
 
 export class Agent {
   readonly #options: AgentOptions;

@@ -10,6 +10,7 @@ import { ChangeSignal } from './change-signal.ts';
 import { DiskAttachment } from './disk-attachment.ts';
 import { DiskCompletion } from './disk-completion.ts';
 import { DiskContent } from './disk-content.ts';
+import { DiskNews } from './disk-news.ts';
 import { DiskPages } from './disk-pages.ts';
 import { DiskPeers } from './disk-peers.ts';
 import type { DiskRecords } from './disk-records.ts';
@@ -48,6 +49,7 @@ export class ManagedDisk {
   readonly #sealer: DiskSealer;
   readonly #turns: StructuralTurns;
   readonly #mail: OwnershipMail;
+  readonly #news: DiskNews;
   /** Ends what waits for chunks that may never come, so that the agent can stop. */
   readonly #closing = new AbortController();
   #stopping: Promise<void> | null = null;
@@ -71,8 +73,8 @@ export class ManagedDisk {
       head: () => this.content.head,
       trace: () => this.#trace.bytes,
       listener: {
-        rosterChanged: () => this.#rosterChanged(),
-        recordsChanged: (head) => this.#recordsChanged(head),
+        rosterChanged: () => this.#news.rosterChanged(),
+        recordsChanged: (head) => this.#news.recordsChanged(head),
         linkReady: (link) => this.#linkReady(link.host),
         linkClosed: () => this.changed.fire(),
         trace: (generation, bytes) => this.#takeTrace(generation, bytes),
@@ -137,7 +139,7 @@ export class ManagedDisk {
           await this.#adoptHead();
         },
         send: (to, message) => this.peers.send(to, message),
-        ownershipChanged: () => this.#recordsChanged(false),
+        ownershipChanged: () => this.#news.recordsChanged(false),
       },
     });
     this.#sealer = new DiskSealer({
@@ -191,6 +193,7 @@ export class ManagedDisk {
       peers,
       inTurn: (work) => this.#turns.run(work),
     });
+    this.#news = new DiskNews({ env, name, records, content, attachment, ownership, changed, peers });
     this.safety = new DiskSafety({ hostId: env.hostId, name, records, content, attachment, ownership, receipts });
   }
 
@@ -291,13 +294,13 @@ export class ManagedDisk {
 
   /** Takes an owner-signed change of the roster; ROSTER_STALE when another one came first. */
   async applyRoster(bytes: Uint8Array): Promise<void> {
-    if (await this.records.changeRoster(bytes)) this.#rosterChanged();
+    if (await this.records.changeRoster(bytes)) this.#news.rosterChanged();
   }
 
   /** Takes an owner-signed epoch record (a forced take-over). */
   applyEpoch(bytes: Uint8Array): Promise<void> {
     return this.#turns.run(async () => {
-      if (await this.records.offerEpochs([bytes])) this.#recordsChanged(true);
+      if (await this.records.offerEpochs([bytes])) this.#news.recordsChanged(true);
       await this.#adoptHead();
     });
   }
@@ -372,40 +375,6 @@ export class ManagedDisk {
     this.changed.fire();
   }
 
-  #rosterChanged(): void {
-    this.#env.swarm.rosterChanged(this.disk);
-    this.#env.announce(this.disk);
-    this.#recordsChanged(this.records.head?.id !== this.content.head?.subject.generation);
-  }
-
-  /** What is signed has changed: the fence comes first, whatever becomes of the rest. */
-  #recordsChanged(head: boolean): void {
-    const failed = this.#noted(`news of disk "${this.name}" could not be taken in`);
-    const obey = async (): Promise<void> => {
-      if (head) await this.#adoptHead();
-      this.peers.announceAll(null);
-      await this.ownership.tellSource({ kind: 'chainChanged' });
-    };
-    this.#fenceWhatIsNotOurs().catch(failed);
-    obey()
-      .catch(failed)
-      .finally(() => this.changed.fire());
-  }
-
-  async #fenceWhatIsNotOurs(): Promise<void> {
-    const { attachment } = this;
-    if (!attachment.writable || this.ownership.standing().state !== 'elsewhere') return;
-    const why =
-      this.records.member?.revoked === undefined
-        ? 'belongs to another host now'
-        : 'was taken from this host, which was revoked';
-    this.#env.log.warn(
-      { disk: this.disk },
-      `disk "${this.name}" ${why}: its export is closed; shut its virtual machine down`,
-    );
-    await attachment.fence();
-  }
-
   #linkReady(host: HostId): void {
     const { own } = this.receipts;
     if (own !== null) this.peers.send(host, { kind: 'receipt', disk: this.disk, record: own.bytes });
@@ -418,8 +387,6 @@ export class ManagedDisk {
   #takeTrace(generation: GenerationId, bytes: Uint8Array): void {
     const head = this.content.head;
     if (head === null || generation !== head.subject.generation) return;
-    this.#trace
-      .take(bytes, head.piecesTotal)
-      .catch(this.#noted(`a trace of disk "${this.name}" was refused`));
+    this.#trace.take(bytes, head.piecesTotal).catch(this.#noted(`a trace of disk "${this.name}" was refused`));
   }
 }

@@ -1,0 +1,38 @@
+/** What an agent is composed of, and what it makes a disk of. The real parts are put in by run.ts, simulated ones by tests. */
+import type { Address, Clock, Random, Storage, Transport } from '@diskswarm/core';
+import type { HostKeys } from '@diskswarm/identity';
+import type { TrackerClient } from '@diskswarm/swarm';
+import type { AttachmentOpener } from '../attachment/attachment.ts';
+import type { InitialRecords } from './disk-records.ts';
+import type { Environment, Log } from './environment.ts';
+import type { ImportSource } from './import-disk.ts';
+
+export interface AgentOptions {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly transport: Transport;
+  readonly trackerClient: TrackerClient;
+  readonly keys: HostKeys;
+  readonly opener: AttachmentOpener;
+  readonly log: Log;
+  readonly bootId: string;
+  readonly socketFor: Environment['socketFor'];
+  readonly listen: Address;
+  /** Addresses under which other hosts may reach one that listens at `listen`: what an invitation names. */
+  readonly addressesOf: (listen: Address) => readonly Address[];
+  readonly trackers: readonly string[];
+  /** Addresses to try for every disk. */
+  readonly peers: readonly Address[];
+  /** Chunk bytes per second; null for no limit. */
+  readonly uploadBytesPerSecond: number | null;
+  readonly downloadBytesPerSecond: number | null;
+}
+
+/** A disk to make from an image. */
+export interface NewDisk {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly source: ImportSource;
+  readonly records: InitialRecords;
+}
