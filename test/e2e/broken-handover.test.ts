@@ -4,8 +4,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { diesOver, inject, ONE_POOL_THREAD } from './inject.ts';
 import { NbdClient, pattern } from './nbd.ts';
-import { eventually, Host, type Json, temporaryFolder } from './processes.ts';
+import { eventually, Host, isInstalled, type Json, temporaryFolder } from './processes.ts';
 
 const MIB = 1024 * 1024;
 const CHUNK = 65_536;
@@ -23,7 +24,7 @@ async function pair(t: ExecutionContext): Promise<{ home: Host; office: Host; fo
 }
 
 function restart(host: Host, listen: string, peer: string): Promise<unknown> {
-  return host.start({ args: ['--listen', listen, '--peer', peer] });
+  return host.start({ args: ['--listen', listen, '--peer', peer], env: ONE_POOL_THREAD });
 }
 
 async function writable(host: Host): Promise<NbdClient> {
@@ -110,3 +111,56 @@ test('a forced take-over needs the owner key, names the fork, and closes the old
   t.true((await reader.read(CHUNK, CHUNK)).equals(pattern(CHUNK, 8)));
   await reader.close();
 });
+
+for (const dying of ['home', 'office'] as const) {
+  test(`${dying} dies at any sync of a hand-over: afterwards one of the two owns the disk, with all that was written`, async (t) => {
+    if (!isInstalled('strace')) return t.pass('strace is not installed');
+    const { home, office } = await pair(t);
+    const [homePort, officePort] = [home.daemon!.listen, office.daemon!.listen];
+    const again = (host: Host): Promise<unknown> =>
+      host === home ? restart(home, homePort, officePort) : restart(office, officePort, homePort);
+    await Promise.all([home.stop(), office.stop()]);
+    await Promise.all([again(home), again(office)]);
+    const attach = (host: Host): Promise<unknown> =>
+      host.call('disk.attach', { name: 'desktop', readOnly: false, socket: null });
+    const content = pattern(4 * MIB, 1);
+    let [from, to] = [home, office];
+    let deaths = 0;
+    for (let when = 1; when <= 4; when++) {
+      const { socket } = (await attach(from)) as Json;
+      const client = await NbdClient.connect(String(socket), 'desktop');
+      const bytes = pattern(CHUNK, 200 + when);
+      content.set(bytes, when * CHUNK);
+      t.is(await client.write(when * CHUNK, bytes), 0);
+      await client.close();
+      await from.call('disk.detach', { name: 'desktop' });
+      await from.connectedTo(to);
+      const victim = (dying === 'home') === (from === home) ? from : to;
+      const { pid } = victim.daemon!;
+      const death = await inject(t, pid, `fdatasync,fsync:signal=SIGKILL:when=${when}`);
+      const handing = from.call('disk.handover', { name: 'desktop', to: to.id });
+      if (await diesOver(victim.daemon!, handing)) {
+        deaths += 1;
+        await again(victim);
+      } else await death.stop();
+      await handing.catch(() => null);
+      const owner = await eventually('one of them may write', async () => {
+        const can: Host[] = [];
+        for (const host of [home, office])
+          await attach(host).then(
+            () => can.push(host),
+            () => null,
+          );
+        t.true(can.length < 2, 'two hosts may write');
+        return can[0];
+      });
+      const open = (await owner.info('desktop')).attached as Json;
+      const reader = await NbdClient.connect(String(open.socket), 'desktop');
+      t.true((await reader.read(0, 4 * MIB)).equals(content), `after a death at sync ${when}`);
+      await reader.close();
+      await owner.call('disk.detach', { name: 'desktop' });
+      [from, to] = owner === home ? [home, office] : [office, home];
+    }
+    t.true(deaths >= 2, `only ${deaths} syncs`);
+  });
+}

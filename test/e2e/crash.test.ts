@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { bootGuest, prepareGuest, probeQemu } from '@diskswarm/guest';
 import test, { type ExecutionContext } from 'ava';
+import { diesOver, inject, ONE_POOL_THREAD } from './inject.ts';
 import { ERRNO, FLAG, NbdClient, pattern } from './nbd.ts';
 import { eventually, Host, isInstalled, program, temporaryFolder } from './processes.ts';
 
@@ -102,6 +103,39 @@ test('SIGKILL during writes, again and again: what was acknowledged is there, al
   t.true(fs.readFileSync(path.join(folder, 'out.raw')).equals(whole));
 });
 
+test('a seal whose agent dies at any of its syncs is done or not begun, and loses no write', async (t) => {
+  if (!isInstalled('strace')) return t.pass('strace is not installed');
+  const { folder, home, socket, content } = await attached(t, 4 * MIB);
+  const restart = (): Promise<unknown> => home.start({ env: ONE_POOL_THREAD });
+  await home.stop();
+  await restart();
+  let sequence = 1;
+  let deaths = 0;
+  for (let when = 1; when <= 5; when++) {
+    const client = await NbdClient.connect(socket, 'desktop');
+    const bytes = pattern(3 * BLOCK, 100 + when);
+    content.set(bytes, when * 100_000);
+    t.is(await client.write(when * 100_000, bytes), 0);
+    await client.close();
+    const { pid } = home.daemon!;
+    await inject(t, pid, `fdatasync,fsync:signal=SIGKILL:when=${when}`);
+    if (await diesOver(home.daemon!, home.call('disk.seal', { name: 'desktop' }))) deaths += 1;
+    await home.daemon!.crash();
+    await restart();
+    const now = Number((await home.info('desktop')).sequence);
+    t.true(now === sequence || now === sequence + 1, `sequence ${now} after ${sequence}`);
+    sequence = now;
+    const again = await NbdClient.connect(socket, 'desktop');
+    t.true((await again.read(0, 4 * MIB)).equals(content), `after a death at sync ${when}`);
+    await again.close();
+  }
+  t.true(deaths >= 3, `only ${deaths} syncs`);
+  await home.ok('disk', 'seal', 'desktop');
+  await home.ok('disk', 'export', 'desktop', path.join(folder, 'out.raw'));
+  t.true(fs.readFileSync(path.join(folder, 'out.raw')).equals(content));
+  t.deepEqual((await home.ok('store', 'verify')).corrupt, []);
+});
+
 test('qemu-io keeps its connection over a SIGKILL of the agent and finds all it wrote', async (t) => {
   if (!isInstalled('qemu-io')) return t.pass('qemu-io is not installed');
   const { home, socket } = await attached(t, 32 * MIB);
@@ -194,32 +228,6 @@ test('a sync that fails closes the export until somebody attaches it again, with
   await next.close();
   t.is((await home.ok('disk', 'seal', 'desktop')).sequence, 2);
 });
-
-/** Makes system calls of a process fail until `stop`. */
-async function inject(t: ExecutionContext, pid: number, what: string): Promise<{ stop(): Promise<void> }> {
-  const calls = what.slice(0, what.indexOf(':'));
-  const child = spawn('strace', ['-f', '-p', String(pid), '-e', `trace=${calls}`, '-e', `inject=${what}`], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const exited = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  const stop = async (): Promise<void> => {
-    child.kill('SIGINT');
-    await exited;
-  };
-  t.teardown(stop);
-  const output = collect(child);
-  const threads = fs.readdirSync(`/proc/${pid}/task`).length;
-  await eventually('strace holds every thread', () => count(output(), /attached/g) > 0 && traced(pid) >= threads);
-  return { stop };
-}
-
-/** Threads of a process that somebody traces. */
-function traced(pid: number): number {
-  return fs
-    .readdirSync(`/proc/${pid}/task`)
-    .filter((thread) => /TracerPid:\s+[1-9]/.test(fs.readFileSync(`/proc/${pid}/task/${thread}/status`, 'utf8')))
-    .length;
-}
 
 function collect(child: ChildProcess): () => string {
   let text = '';
