@@ -33,7 +33,6 @@ import {
   handoverResult,
   INITIAL_DESTINATION,
   INITIAL_SOURCE,
-  type Outcome,
   type OwnershipMessage,
   restartSource,
   type SourceEvent,
@@ -60,18 +59,12 @@ export interface OwnershipActions {
   ownershipChanged(): void;
 }
 
-/** How a hand-over ended, for whoever waits. */
-export type OwnershipNews =
-  | { readonly kind: 'finished'; readonly outcome: Outcome }
-  | { readonly kind: 'activated'; readonly epoch: number };
-
 export class OwnershipDriver {
   readonly #records: DiskRecords;
   readonly #meta: MetaTable;
   readonly #keys: HostKeys;
   readonly #random: Random;
   readonly #actions: OwnershipActions;
-  readonly #listeners = new Set<(news: OwnershipNews) => void>();
   #source: SourceState;
   #destination: DestinationState;
   #queue: Promise<void> = Promise.resolve();
@@ -124,26 +117,6 @@ export class OwnershipDriver {
   /** Handles what another host says. Errors blame the sender; nothing was changed. */
   receive(from: HostId, message: OwnershipMessage): Promise<void> {
     return this.#inTurn(() => this.#receive(from, message));
-  }
-
-  /** Resolves with the first news that `match` accepts; subscribe before the event that leads to it. */
-  next(match: (news: OwnershipNews) => boolean, { signal }: { signal: AbortSignal }): Promise<OwnershipNews> {
-    return new Promise((resolve, reject) => {
-      const listener = (news: OwnershipNews): void => {
-        if (!match(news)) return;
-        this.#listeners.delete(listener);
-        resolve(news);
-      };
-      this.#listeners.add(listener);
-      signal.addEventListener(
-        'abort',
-        () => {
-          this.#listeners.delete(listener);
-          reject(new DiskswarmError('ABORTED', 'the wait for the hand-over was given up'));
-        },
-        { once: true },
-      );
-    });
   }
 
   async #receive(from: HostId, message: OwnershipMessage): Promise<void> {
@@ -210,8 +183,7 @@ export class OwnershipDriver {
       case 'examine':
         return this.#examine(effect.relinquish, effect.final);
       case 'activate':
-        this.#actions.ownershipChanged();
-        return this.#tell({ kind: 'activated', epoch: effect.epoch });
+        return this.#actions.ownershipChanged();
       case 'persist': {
         const key = diskKey(this.#records.disk, effect.side === 'source' ? 'hand-over' : 'answers');
         return this.#persist(
@@ -223,7 +195,7 @@ export class OwnershipDriver {
       case 'send':
         return this.#actions.send(effect.to, effect.message);
       case 'finished':
-        return this.#tell({ kind: 'finished', outcome: effect.outcome });
+        return; // The state tells it to whoever waits.
       case 'refuse':
         throw new DiskswarmError(codeOf(effect.code), effect.message, { data: { disk: this.#records.disk } });
       case 'conflict':
@@ -260,10 +232,6 @@ export class OwnershipDriver {
   #context(): Parameters<typeof applySource>[2] {
     const { genesis, chain, roster } = this.#records;
     return { genesis, keys: this.#keys, chain, roster, destination: this.#destination };
-  }
-
-  #tell(news: OwnershipNews): void {
-    for (const listener of [...this.#listeners]) listener(news);
   }
 
   #inTurn(run: () => Promise<void>): Promise<void> {
