@@ -11,7 +11,7 @@ import type { SimulatedHost } from '../simulated-host.ts';
 import { NAME, World } from '../world.ts';
 
 /** How long the trouble lasts, and how long all may take to agree afterwards, in simulated milliseconds. */
-const TROUBLE_MS = 120_000;
+const TROUBLE_MS = 60_000;
 const AGREE_MS = 900_000;
 
 /** Honest answers to a wish that cannot be fulfilled now. */
@@ -62,6 +62,7 @@ async function play(world: World): Promise<void> {
     until(8_000, () => move(world)),
     until(8_000, () => move(world)),
     until(3_000, () => write(world)),
+    until(4_000, () => intrude(world)),
     until(12_000, () => trouble(world)),
   ]);
   await recover(world);
@@ -84,8 +85,31 @@ async function move(world: World): Promise<void> {
     host.managed.records.owned && random.chance(0.8)
       ? host.ask('disk.handover', { name: NAME, to: other.hostId })
       : host.ask('disk.take', { name: NAME });
+  if (random.chance(0.5)) strike(world, random.pick([host, other]));
   const outcome = await attempt(wish, NOT_NOW);
   world.simulation.note(`${host.name} wished to move the disk: ${'failed' in outcome ? outcome.failed : 'done'}`);
+}
+
+/** Trouble in the middle of a hand-over: at one of its next steps. */
+function strike(world: World, host: SimulatedHost): void {
+  const { random, network, clock } = world.simulation;
+  const kinds: readonly (() => void)[] = [
+    () => host.machine.disk.stopAfter(random.below(30), random.pick(['crash', 'power cut'])),
+    () => void clock.setTimer(random.below(300), () => void network.breakAnyConnection()),
+    () => void clock.setTimer(random.below(300), () => host.kill(random.pick(['crash', 'power cut']))),
+  ];
+  random.pick(kinds)();
+}
+
+/** A guest that cares for nobody's standing: it writes wherever an export is open. */
+async function intrude(world: World): Promise<void> {
+  const { random } = world.simulation;
+  const host = random.pick(world.hosts);
+  const { attachment } = host;
+  if (attachment === null || attachment.clients > 0) return;
+  const guest = new Guest(world, host, attachment);
+  await Promise.race([guest.work({ requests: 5, depth: 1, pauseMs: 2 }), world.pause(2_000)]);
+  await Promise.race([guest.disconnect(), world.pause(2_000)]);
 }
 
 /** A guest at whoever may write, sometimes with a seal; it goes away again. */
