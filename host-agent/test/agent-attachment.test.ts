@@ -1,5 +1,5 @@
 /** The export of a disk as its user meets it: what was acknowledged stays, whatever is asked at the same time. */
-import { createForce, createRefusal, createRoster } from '@diskswarm/identity';
+import { createForce, createInvitation, createRefusal, createRoster } from '@diskswarm/identity';
 import test from 'ava';
 import { NAME, never, PIECES, withHost } from './support/agent.ts';
 
@@ -160,5 +160,28 @@ test('an agent on a full disk stops in order, and nothing that was flushed is lo
     await host.restart();
     t.not(disk, host.disk);
     t.deepEqual(await host.read(5), new Uint8Array(16).fill(0x99));
+  });
+});
+
+test('an invitation that is used twice at once makes one disk, and a disk being removed is not joined', async (t) => {
+  await withHost(8, async (host) => {
+    const { genesis, grant, home, owner } = host.records;
+    const roster = host.records.rosterOf(1, {});
+    const content = { genesis, roster, epochs: [grant], trackers: [], addresses: [], name: 'desk' };
+    const invitation = createInvitation({ ...content, host: home.hostId }, owner);
+    const joined = host.agent.join(invitation, null);
+    await t.throwsAsync(host.agent.join(invitation, 'other'), { message: /being made or removed/ });
+    const disk = await joined;
+    await t.throwsAsync(host.agent.join(invitation, 'other'), { message: /has the disk already, as "desk"/ });
+    const removed = host.agent.remove(disk, null);
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    await t.throwsAsync(host.agent.join(invitation, 'other'), { code: 'NAME_EXISTS' });
+    await removed;
+    t.is((await host.agent.join(invitation, 'other')).name, 'other');
+    await host.restart();
+    t.deepEqual(
+      host.agent.disks.map(({ name }) => name),
+      ['other'],
+    );
   });
 });

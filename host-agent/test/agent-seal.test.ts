@@ -18,7 +18,7 @@ test('after more failed seals than an overlay has room for, one seal brings all 
     }
     store.sync = real;
     const { generation, changedPieces } = await disk.seal(never);
-    t.is(generation.id, disk.records.head?.id);
+    t.is(disk.records.head?.id, generation.id);
     t.is(generation.sequence, 3);
     t.is(changedPieces, failures);
     t.is(await disk.attachment.dirtyBytes(), 0);

@@ -12,10 +12,8 @@ import {
   decodeGenesis,
   type EpochChain,
   type Generation,
-  type Genesis,
   NAME_PATTERN,
   parseInvitation,
-  verifyRoster,
 } from '@diskswarm/identity';
 import { PackStore } from '@diskswarm/store';
 import { type AddressSource, DiskAnnouncer, FetchEngine, Swarm } from '@diskswarm/swarm';
@@ -35,7 +33,8 @@ export class Agent {
   readonly #options: AgentOptions;
   readonly #disks = new Map<DiskId, ManagedDisk>();
   readonly #announcers = new Map<DiskId, DiskAnnouncer>();
-  readonly #importing = new Set<string>();
+  /** Names and disks that are being made or removed. */
+  readonly #reserved = new Set<string>();
   #env: Environment | null = null;
   #listen: Address | null = null;
   #stopping: Promise<void> | null = null;
@@ -146,11 +145,9 @@ export class Agent {
     options: { signal: AbortSignal; onProgress(doneBytes: number): void },
   ): Promise<{ disk: ManagedDisk; dataBytes: number; newBytes: number }> {
     const { env } = this;
-    this.#claimName(wanted.name);
     const genesis = decodeGenesis(wanted.records.genesis);
     const geometry = new Geometry(wanted.sizeBytes, genesis.chunkSizeBytes);
-    this.#assertNewDisk(genesis);
-    this.#importing.add(wanted.name);
+    const release = this.#reserve(wanted.name, genesis.disk);
     try {
       await env.meta.commit({ [importKey(genesis.disk)]: genesis.bytes });
       const pages = new DiskPages(env.store, genesis.disk);
@@ -180,7 +177,7 @@ export class Agent {
       await this.#dropImport(genesis.disk);
       throw error;
     } finally {
-      this.#importing.delete(wanted.name);
+      release();
     }
   }
 
@@ -188,24 +185,19 @@ export class Agent {
   async join(text: string, name: string | null): Promise<ManagedDisk> {
     const invitation = parseInvitation(text, this.env.keys);
     const chosen = name ?? invitation.name;
-    this.#claimName(chosen);
-    this.#assertNewDisk(invitation.genesis);
-    verifyRoster(invitation.roster.bytes, invitation.genesis);
-    const disk = await this.#create(
-      chosen,
-      {
-        genesis: invitation.genesis.bytes,
-        roster: invitation.roster.bytes,
-        epochs: invitation.epochs.map((record) => record.bytes),
-      },
-      {
-        [diskKey(invitation.genesis.disk, 'places')]: Buffer.from(
-          JSON.stringify({ trackers: invitation.trackers, addresses: invitation.addresses }),
-        ),
-      },
-    );
-    await this.#begin(disk);
-    return disk;
+    const { genesis, roster, epochs, trackers, addresses } = invitation;
+    const release = this.#reserve(chosen, genesis.disk);
+    try {
+      const disk = await this.#create(
+        chosen,
+        { genesis: genesis.bytes, roster: roster.bytes, epochs: epochs.map((record) => record.bytes) },
+        { [diskKey(genesis.disk, 'places')]: Buffer.from(JSON.stringify({ trackers, addresses })) },
+      );
+      await this.#begin(disk);
+      return disk;
+    } finally {
+      release();
+    }
   }
 
   /** Forgets a disk and everything of it that no other disk has. DISK_ATTACHED; LAST_COPY unless `nonce` is null (see `ManagedDisk.retire`). */
@@ -218,11 +210,17 @@ export class Agent {
       disk.unretire();
       throw error;
     }
+    // Nobody makes the disk anew here before nothing of the old one is left.
+    this.#reserved.add(idKey(disk.disk));
     this.#disks.delete(disk.disk);
-    await this.#announcers.get(disk.disk)?.stop();
-    this.#announcers.delete(disk.disk);
-    await disk.removeContent();
-    await meta.commit({ ...disk.records.forget(), [`removing/${disk.disk}`]: null });
+    try {
+      await this.#announcers.get(disk.disk)?.stop();
+      this.#announcers.delete(disk.disk);
+      await disk.removeContent();
+      await meta.commit({ ...disk.records.forget(), [`removing/${disk.disk}`]: null });
+    } finally {
+      this.#reserved.delete(idKey(disk.disk));
+    }
   }
 
   /** One disk that cannot go on keeps none of the others from it. */
@@ -292,32 +290,35 @@ export class Agent {
     announcer.start();
   }
 
-  #claimName(name: string): void {
-    if (!NAME_PATTERN.test(name))
-      throw new DiskswarmError(
-        'INVALID_ARGUMENT',
-        `"${name.slice(0, 80)}" is no name: use 1 to 64 of a-z, 0-9, dot, underscore and dash`,
-        { data: { name: name.slice(0, 80) } },
-      );
-    if (this.#importing.has(name) || this.disks.some((disk) => disk.name === name)) {
-      throw new DiskswarmError(
-        'NAME_EXISTS',
-        `a disk named "${name}" exists on this host; choose another with --name`,
-        { data: { name } },
-      );
+  /** Keeps a name and a disk for whoever makes it, until the function returned is called; INVALID_ARGUMENT, NAME_EXISTS, LIMIT_EXCEEDED. */
+  #reserve(name: string, disk: DiskId): () => void {
+    if (!NAME_PATTERN.test(name)) {
+      const cut = name.slice(0, 80);
+      const why = `"${cut}" is no name: use 1 to 64 of a-z, 0-9, dot, underscore and dash`;
+      throw new DiskswarmError('INVALID_ARGUMENT', why, { data: { name: cut } });
     }
-    if (this.#disks.size >= MAX_DISKS)
+    const known = this.#disks.get(disk)?.name;
+    if (known !== undefined || this.#reserved.has(idKey(disk))) {
+      const why =
+        known === undefined
+          ? 'this disk is being made or removed here just now'
+          : `this host has the disk already, as "${known}"`;
+      throw new DiskswarmError('NAME_EXISTS', why, { data: { disk, name: known ?? name } });
+    }
+    if (this.#reserved.has(name) || this.disks.some((other) => other.name === name)) {
+      const why = `a disk named "${name}" exists on this host; choose another with --name`;
+      throw new DiskswarmError('NAME_EXISTS', why, { data: { name } });
+    }
+    if (this.#disks.size >= MAX_DISKS) {
       throw new DiskswarmError('LIMIT_EXCEEDED', `a host has at most ${MAX_DISKS} disks`, {
         data: { limit: MAX_DISKS },
       });
-  }
-
-  #assertNewDisk(genesis: Genesis): void {
-    const known = this.#disks.get(genesis.disk);
-    if (known !== undefined)
-      throw new DiskswarmError('NAME_EXISTS', `this host has the disk already, as "${known.name}"`, {
-        data: { disk: genesis.disk, name: known.name },
-      });
+    }
+    const reserved = [name, idKey(disk)];
+    for (const key of reserved) this.#reserved.add(key);
+    return () => {
+      for (const key of reserved) this.#reserved.delete(key);
+    };
   }
 
   /** Undoes imports and finishes removals that a crash interrupted. */
@@ -354,6 +355,11 @@ export class Agent {
     await ended(env.meta.close());
     if (failures.length > 0) throw failures[0];
   }
+}
+
+/** No name has a colon. */
+function idKey(disk: DiskId): string {
+  return `disk:${disk}`;
 }
 
 function importKey(disk: DiskId): string {
