@@ -1,16 +1,24 @@
 /**
  * Entry of the `diskswarm` command: runs one command line and ends with its exit code.
  *
- * The first SIGINT or SIGTERM asks the command to give up (or the agent to stop), a second one ends the process at once.
+ * The first SIGINT or SIGTERM asks the command to give up (or the agent to stop), a second one ends the process at once. Under npm one
+ * Ctrl-C arrives several times, from the terminal and from each program in between: what comes within a second is the same one.
  * What was written is flushed before the end; a reader that went away is no error.
  */
 import { runCommandLine } from './cli/program.ts';
 
+const SAME_SIGNAL_MS = 1_000;
+
 const controller = new AbortController();
+let firstSignalMs = 0;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    if (controller.signal.aborted) process.exit(1);
-    controller.abort(signal);
+    if (!controller.signal.aborted) {
+      firstSignalMs = performance.now();
+      controller.abort(signal);
+    } else if (performance.now() - firstSignalMs > SAME_SIGNAL_MS) {
+      process.exit(1);
+    }
   });
 }
 for (const stream of [process.stdout, process.stderr]) {

@@ -88,7 +88,7 @@ function terminalScreen(stream: NodeJS.WriteStream): Screen {
   const draw = (): void => {
     if (running === null) return;
     const { text, started, lines } = running;
-    const width = (stream.columns ?? 100) - 6;
+    const width = (stream.columns || 100) - 6;
     const head = `${text}  ${timeText(performance.now() - started)}`.slice(0, width);
     const all = [` ▸ ${BOLD}${head}${PLAIN}`, ...lines.map((line) => `     ${line.slice(0, width)}`)];
     stream.write(`${wipe()}${all.join('\n')}\n`);

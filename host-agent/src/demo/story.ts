@@ -162,6 +162,7 @@ async function atHotel(stage: Stage, copyFirst: Login): Promise<Outcome> {
     const onDemand = { durationMs, receivedBytes: figures.receivedBytes, figures };
     screen.end(`login after ${timeText(durationMs)}`, { ...figures });
     screen.say(`     ${faultsText(figures)}`);
+    screen.say('     what earlier boots touched comes first; a chunk that the guest waits for overtakes all');
     const { usedBytes, sizeBytes, receivedBytes } = figures;
     screen.say(`     to be up the guest used ${sizeText(usedBytes)}, ${percentText(usedBytes, sizeBytes)} of the disk`);
     screen.say(`     ${sizeText(receivedBytes)} had come by then: ${sourcesText(figures)}`);

@@ -91,7 +91,7 @@ export function faultsText({
   faultUs,
   faultBytes,
 }: Pick<Figures, 'faults' | 'faultUs' | 'faultBytes'>): string {
-  if (faults === 0) return 'the guest did not have to wait for any chunk: what earlier boots used came ahead of it';
+  if (faults === 0) return 'no faults: the guest did not have to wait for any chunk';
   const { p50, p99 } = faultUs;
   const count = `${faults} fault${faults === 1 ? '' : 's'}`;
   return `${count} (${sizeText(faultBytes)}): half within ${latencyText(p50)}, 99 % within ${latencyText(p99)}`;
