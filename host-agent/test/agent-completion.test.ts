@@ -85,7 +85,10 @@ function scenario(title: string, seed: number, run: (t: ExecutionContext, around
       intake: { flush: async () => void log.push('flush') },
       receipts: {
         own: null,
-        give: async (head: { id: string }) => (log.push(`receipt ${head.id[0]}`), { kind: 'receipt' }),
+        give: async (head: { id: string }) => {
+          log.push(`receipt ${head.id[0]}`);
+          return { kind: 'receipt' };
+        },
       },
       changed,
       trace: () => [],

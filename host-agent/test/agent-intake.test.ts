@@ -1,7 +1,6 @@
 /** What came from peers enters this host once, and is offered only when it is durable; of two generations that come together the newer one stays. */
 import { Geometry } from '@diskswarm/chunk';
-import { type ChunkId, DiskswarmError, type GenerationId, type PieceIndex } from '@diskswarm/core';
-import { blake3, toHex } from '@diskswarm/core';
+import { blake3, type ChunkId, DiskswarmError, type GenerationId, type PieceIndex, toHex } from '@diskswarm/core';
 import type { Generation } from '@diskswarm/identity';
 import { createSimulation } from '@diskswarm/sim';
 import test from 'ava';

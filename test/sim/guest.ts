@@ -14,7 +14,13 @@ import type { World } from './world.ts';
 /** Answers of an export that ends. */
 const REFUSALS: readonly ErrorCode[] = ['ATTACHMENT_STATE', 'ABORTED'];
 /** Answers of one whose storage fails. */
-const STORAGE_REFUSALS: readonly ErrorCode[] = [...REFUSALS, 'WRITE_FAILED', 'READ_FAILED', 'DISK_FULL', 'CHUNK_CORRUPT'];
+const STORAGE_REFUSALS: readonly ErrorCode[] = [
+  ...REFUSALS,
+  'WRITE_FAILED',
+  'READ_FAILED',
+  'DISK_FULL',
+  'CHUNK_CORRUPT',
+];
 const LONGEST_BYTES = 96 * 1024;
 
 export interface GuestOptions {

@@ -105,7 +105,7 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
     'disk.handover': async ({ name, to }, { signal, emit }) => {
       const disk = agent.disk(name);
       const host = parseHostId(to);
-      await assertHandoverPossible(agent, disk, host);
+      await assertHandoverPossible(disk, host);
       emit({ event: 'phase', phase: 'sealing, and offering the disk' });
       await handOver(agent, disk, host, signal);
       return ownershipOf(disk);
@@ -203,7 +203,7 @@ function ownershipOf(disk: ManagedDisk): { epoch: number; ownerHostId: string; s
   return { epoch: chain.current.epoch, ownerHostId: chain.current.owner, sequence: head?.sequence ?? 0 };
 }
 
-async function assertHandoverPossible(agent: Agent, disk: ManagedDisk, host: HostId): Promise<void> {
+async function assertHandoverPossible(disk: ManagedDisk, host: HostId): Promise<void> {
   const { source } = disk.ownership;
   if (source.phase === 'relinquished') return;
   if (disk.peers.link(host) === undefined && disk.records.owned) {

@@ -107,7 +107,7 @@ async function nbdSocketPath(stateDir: string, name: string): Promise<string> {
 /** A folder of this user that nobody else can enter. */
 async function isPrivateFolder(folder: string): Promise<boolean> {
   const stat = await lstat(folder).catch(() => null);
-  return stat !== null && stat.isDirectory() && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
+  return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
 }
 
 /** A wildcard address stands for every address of this machine. */

@@ -8,7 +8,7 @@ import type { ChunkId, DiskId, GenerationId } from '@diskswarm/core';
 import type { BaseResolver, FrozenLayerName } from '@diskswarm/disk';
 
 /** `held` is a writable one that refuses writes from its first moment on: a hand-over is in doubt. */
-export type AttachmentMode = 'read-only' | 'writable' | 'held';
+type AttachmentMode = 'read-only' | 'writable' | 'held';
 export type AttachmentState = AttachmentMode | 'incoming' | 'fenced';
 
 /** The sealed generation that lies under the overlay. */
