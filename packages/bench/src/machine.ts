@@ -1,7 +1,16 @@
 /** What kind of machine this is, as far as figures depend on it; nothing that identifies it. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
 import os from 'node:os';
 import { BLAKE3_BACKEND } from '@diskswarm/core';
+
+/** File systems by their magic numbers (statfs(2)). */
+const FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  61267: 'ext4',
+  16914836: 'tmpfs',
+  1481003842: 'xfs',
+  2435016766: 'btrfs',
+  2035054128: 'overlayfs',
+};
 
 /** One line for the report. */
 export function describeMachine(): string {
@@ -14,6 +23,7 @@ export function describeMachine(): string {
     `Linux ${os.release().split('-')[0]}`,
     `Node ${process.versions.node}`,
     `BLAKE3 ${BLAKE3_BACKEND}`,
+    `files on ${FILE_SYSTEMS[statfsSync(os.tmpdir()).type] ?? 'another file system'}`,
   ].join(', ');
 }
 

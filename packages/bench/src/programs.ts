@@ -12,7 +12,8 @@ import { createInterface } from 'node:readline';
 const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 const MAX_KEPT_CHARS = 4 * 1024 * 1024;
 const STOP_MS = 10_000;
-const READY_MS = 60_000;
+/** An agent with a large store on a busy disk takes its time. */
+const READY_MS = 180_000;
 
 const running = new Set<ChildProcess>();
 
