@@ -53,12 +53,14 @@ async function perform(screen: Screen, { folder, json, undo, signal }: Performan
   screen.say('diskswarm: a VM boots at a new site from the hosts its disk has been on');
   screen.title('Set-up');
   screen.begin('workload', 'preparing the guest');
-  const workload = await chooseWorkload(
-    folder,
-    (message) => screen.live({ lines: [message], facts: { message } }),
-    signal,
-  );
+  let said = '';
+  const log = (message: string): void => {
+    said = message;
+    screen.live({ lines: [message], facts: { message } });
+  };
+  const workload = await chooseWorkload(folder, log, signal);
   screen.end(`what runs: ${workload.words}`);
+  if (!workload.isReal) screen.say(`     ${said}`);
   const link = await openLink();
   undo.push(() => link.close());
   screen.begin('hosts', 'starting a tracker and three hosts, each a process with a store of its own');

@@ -5,7 +5,8 @@
  */
 import { copyFile } from 'node:fs/promises';
 import path from 'node:path';
-import { bootGuest, prepareGuest, probeQemu } from '@diskswarm/guest';
+import { messageOf } from '@diskswarm/core';
+import { bootGuest, installHint, prepareGuest, probeQemu } from '@diskswarm/guest';
 import { createReplay } from './replay.ts';
 
 /** Where a machine's disk is: an export, or a raw file. */
@@ -62,14 +63,14 @@ export async function chooseWorkload(
 ): Promise<Workload> {
   const { available, missingPackages } = probeQemu();
   if (!available) {
-    log(`without ${missingPackages.join(', ')} there is no guest: its recorded boot is replayed instead`);
+    log(`the guest itself needs more programs. ${installHint(missingPackages)}`);
     return createReplay(folder, signal);
   }
   try {
     return await guestWorkload(folder, log, signal);
   } catch (error) {
     if (signal.aborted) throw error;
-    log(`the guest could not be made (${(error as Error).message}): its recorded boot is replayed instead`);
+    log(`the guest itself could not be made: ${messageOf(error)}`);
     return createReplay(folder, signal);
   }
 }
