@@ -38,6 +38,8 @@ import { Turns } from './turns.ts';
 
 /** Generations, epoch records and messages of ownership of one peer for one disk that wait to be looked at: a long chain comes record by record. */
 const MAX_QUEUED_RECORDS = 8192;
+/** Generations besides the newest that a host which connects is told of. */
+const MAX_OLDER_OPEN = 4;
 /** A host that was asked for manifest pages may be silent for four round trips, and at least so long, before the next is asked too. */
 const LEAST_PATH_PATIENCE_MS = 250;
 
@@ -66,6 +68,8 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
   readonly #trace: () => Uint8Array | null;
   readonly #links = new Map<DiskChannel, PeerLink>();
   readonly #waiters = new Set<() => void>();
+  /** Generations besides the newest that are in use here. */
+  #older: { readonly generation: GenerationId; readonly pieces: number }[] = [];
   /** Counts what may change the answer of a path request. */
   #changes = 0;
 
@@ -150,6 +154,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
       onRoster: (bundle) => this.#onRoster(bundle),
       onReady: () => {
         this.announce(link);
+        for (const older of this.#older) this.#openOlder(link, older);
         this.#fetch.channelReady(channel, this.disk);
         this.#listener.linkReady(link);
         this.#wake();
@@ -191,7 +196,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     const head = this.#records.head;
     const view = this.#head();
     if (head === null || view === null || view.subject.generation !== head.id) return;
-    if (!this.#open(link, head, view)) return;
+    if (!this.#open(link, head, view.piecesTotal)) return;
     this.#claimAll(link, view);
     const trace = this.#trace();
     if (trace !== null) link.channel.sendTrace(head.id, trace);
@@ -219,23 +224,34 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     const { head } = this.#records;
     const view = this.#head();
     if (head === null || view === null || view.subject.generation !== head.id) return;
-    this.#open(link, head, view);
+    this.#open(link, head, view.piecesTotal);
   }
 
   /** Opens a generation together with the epoch records; where either side opened it before, the records that came since are told alone. */
-  #open(link: PeerLink, head: Generation, view: GenerationView): boolean {
+  #open(link: PeerLink, generation: Generation, pieces: number): boolean {
     const { channel } = link;
     const { records } = this.#records.chain;
-    if (channel.knows(head.id)) {
+    if (channel.knows(generation.id)) {
       this.#tellEpochs(link);
       return true;
     }
     // All of them, told before or not: one that the host refused for what it lacked then may fit now.
     const epochs = records.map((record) => record.bytes);
-    if (!channel.openGeneration({ generation: head.id, pieces: view.piecesTotal, record: head.bytes, epochs }))
-      return false;
+    if (!channel.openGeneration({ generation: generation.id, pieces, record: generation.bytes, epochs })) return false;
     for (const { bytes } of records) link.epochs.add(bytesKey(bytes));
     return true;
+  }
+
+  /** Chunks of a generation that is not the newest are asked for: hosts that connect later are told of it too. The last few are kept. */
+  keepOpen({ subject: { generation }, piecesTotal: pieces }: GenerationView): void {
+    const older = { generation, pieces };
+    this.#older = [...this.#older.filter((known) => known.generation !== generation), older].slice(-MAX_OLDER_OPEN);
+    for (const link of this.links()) this.#openOlder(link, older);
+  }
+
+  #openOlder(link: PeerLink, { generation, pieces }: { generation: GenerationId; pieces: number }): void {
+    const record = this.#records.generation(generation);
+    if (record !== null && this.#open(link, record, pieces)) this.#fetch.claimsChanged(link.channel);
   }
 
   /** Those that the host may lack, each after the one it follows. */

@@ -93,6 +93,7 @@ export class ManagedDisk {
         headChanged: (view) => {
           const { resolver } = this.attachment;
           if (resolver?.view.subject.generation === view.subject.generation) resolver.rebase(view);
+          else if (resolver !== null && !this.attachment.writable) this.peers.keepOpen(resolver.view);
           this.peers.announceAll(null);
           this.completion.update();
           this.changed.fire();
@@ -246,7 +247,9 @@ export class ManagedDisk {
       throw new DiskswarmError('GENERATION_NOT_FOUND', `disk "${this.name}" has no generation ${id} here`, {
         data: { name: this.name, generation: id },
       });
-    return this.content.viewOf(generation);
+    const view = await this.content.viewOf(generation);
+    if (id !== this.records.head?.id) this.peers.keepOpen(view);
+    return view;
   }
 
   attach(wanted: { readOnly: boolean; socket: string | null }): Promise<AttachmentInfo> {

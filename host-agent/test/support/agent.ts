@@ -1,5 +1,6 @@
 /** A shipped agent on a simulated machine, with one imported disk and exports opened in place: no sockets, no peers. */
-import { DiskswarmError, type StorageFile } from '@diskswarm/core';
+import { type Address, DiskswarmError, type StorageFile } from '@diskswarm/core';
+import { createInvitation } from '@diskswarm/identity';
 import { createSimulation, type SimHost, type Simulation } from '@diskswarm/sim';
 import { Agent } from '../../src/agent/agent.ts';
 import { controlHandlers } from '../../src/agent/control-handlers.ts';
@@ -12,7 +13,7 @@ export const PIECE_BYTES = 16_384;
 export const PIECES = 300;
 export const never = { signal: new AbortController().signal };
 
-/** One host of the disk's owner. */
+/** One host of the disk's owner: `home`, which imports it, or `office`, which knows where home is. */
 export class OneHost {
   readonly simulation: Simulation;
   readonly machine: SimHost;
@@ -21,9 +22,12 @@ export class OneHost {
   readonly opened: LocalAttachment[] = [];
   agent: Agent;
 
-  constructor(simulation: Simulation) {
+  readonly #name: 'home' | 'office';
+
+  constructor(simulation: Simulation, name: 'home' | 'office' = 'home') {
     this.simulation = simulation;
-    this.machine = simulation.host('home');
+    this.#name = name;
+    this.machine = simulation.host(name);
     this.records = ownedDisk(simulation.seed);
     this.agent = this.#newAgent();
   }
@@ -50,15 +54,15 @@ export class OneHost {
       random,
       transport,
       trackerClient: { announce: () => Promise.reject(new DiskswarmError('PEER_UNREACHABLE', 'no tracker')) },
-      keys: this.records.home,
+      keys: this.records[this.#name],
       opener: localOpener(storage, (attachment) => this.opened.push(attachment)),
       log: { info: () => {}, warn, error: warn },
       bootId: 'boot',
       socketFor: async (name) => `/run/${name}.sock`,
-      listen: 'home:7000',
+      listen: `${this.#name}:7000`,
       addressesOf: (listen) => [listen],
       trackers: [],
-      peers: [],
+      peers: this.#name === 'home' ? [] : ['home:7000' as Address],
       uploadBytesPerSecond: null,
       downloadBytesPerSecond: null,
     });
@@ -88,6 +92,14 @@ export class OneHost {
     else this.machine.powerCut();
     this.agent = this.#newAgent();
     await this.agent.start();
+  }
+
+  /** Becomes a member by an invitation of the owner. */
+  async join(): Promise<ManagedDisk> {
+    const { genesis, grant, office, owner } = this.records;
+    const roster = this.records.rosterOf(1, { [office.hostId]: 'writer' });
+    const content = { genesis, roster, epochs: [grant], trackers: [], addresses: [], name: NAME };
+    return this.agent.join(createInvitation({ ...content, host: office.hostId }, owner), null);
   }
 
   attach(readOnly = false): Promise<unknown> {
