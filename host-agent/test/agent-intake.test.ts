@@ -96,3 +96,41 @@ test('of two generations that come together the newer one stays, however long lo
   t.deepEqual(heads, ['01', '02']);
   t.is(content.head?.subject.generation, newest.id);
 });
+
+test('a piece that came just before a seal is offered under the sealed generation too', async (t) => {
+  const store = new MemoryChunks();
+  const bytes = new Uint8Array(BYTES).fill(3);
+  const id = toHex(blake3(bytes)) as ChunkId;
+  const before = await manifestOf(store, PIECES, new Map([[7, id]]));
+  const after = await manifestOf(
+    store,
+    PIECES,
+    new Map([
+      [7, id],
+      [300, idOf(1)],
+    ]),
+  );
+  const generation = (index: number, root: ChunkId): Generation =>
+    ({ id: `0${index}`.repeat(32), root, sizeBytes: geometry.sizeBytes }) as unknown as Generation;
+  const listener = { headChanged: () => {}, learned: () => {}, warn: () => {} };
+  const pages = new DiskPages(store, DISK);
+  const content = new DiskContent({
+    disk: DISK,
+    chunkSizeBytes: BYTES,
+    store,
+    pages,
+    fetch: {} as PageFetch,
+    listener,
+  });
+  await content.adopt(() => generation(1, before));
+  const old = content.head!;
+  old.addPiece(7 as PieceIndex);
+  await content.adoptSealed(generation(2, after));
+  const head = content.head!;
+  t.is(head.durablePieces().count, 0);
+  t.deepEqual(content.durable(old, [7 as PieceIndex]), [
+    [old, [7 as PieceIndex]],
+    [head, [7 as PieceIndex]],
+  ]);
+  t.is(head.durablePieces().count, 1);
+});

@@ -128,6 +128,15 @@ export class DiskContent {
     }
   }
 
+  /** These pieces were synced: notes it where it counts, and returns what may be claimed. A newer generation may have taken over since they came. */
+  durable(view: GenerationView, pieces: readonly PieceIndex[]): [GenerationView, readonly PieceIndex[]][] {
+    const head = this.#head;
+    const views: [GenerationView, readonly PieceIndex[]][] = [[view, pieces]];
+    if (head !== null && head !== view) views.push([head, pieces.filter((piece) => head.has(piece))]);
+    for (const [each, here] of views) for (const piece of here) each.markDurable(piece);
+    return views.filter(([, here]) => here.length > 0);
+  }
+
   /** Resolves when every page of the newest generation is here; waits for peers as long as it must. */
   wholeManifest(before: GenerationView | null = null): Promise<void> {
     const view = this.#head;

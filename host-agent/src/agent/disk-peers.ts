@@ -112,7 +112,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
   generationOf(root: ChunkId): GenerationId | null {
     const head = this.#head();
     if (head?.subject.root === root) return head.subject.generation;
-    return this.#records.history().find((generation) => generation.root === root)?.id ?? null;
+    return this.#records.generationAt(root)?.id ?? null;
   }
 
   *holders(generation: GenerationId, piece: PieceIndex): Generator<FetchHolder> {

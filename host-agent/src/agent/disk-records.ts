@@ -160,6 +160,15 @@ export class DiskRecords {
     return this.#generations.get(id) ?? null;
   }
 
+  /** A generation that counts and has this manifest; the newest one where it is among several. */
+  generationAt(root: Generation['root']): Generation | null {
+    if (this.#head?.root === root) return this.#head;
+    for (const generation of this.#generations.values()) {
+      if (generation.root === root && this.#trusted(generation)) return generation;
+    }
+    return null;
+  }
+
   /** The generations that count, oldest first. */
   history(): Generation[] {
     return [...this.#generations.values()].filter((generation) => this.#trusted(generation)).sort(compareGenerations);

@@ -40,9 +40,8 @@ export class StoreServer implements DiskServer {
   }
 
   async readPath(root: ChunkId, piece: PieceIndex, fromLevel: number): Promise<readonly Uint8Array[] | null> {
-    const { head } = this.#records;
-    const record = head?.root === root ? head : this.#records.history().find((generation) => generation.root === root);
-    if (record === undefined) return null;
+    const record = this.#records.generationAt(root);
+    if (record === null) return null;
     const reader = this.#reader(root, record.sizeBytes);
     if (piece >= reader.pieces || fromLevel >= levelsFor(reader.pieces)) return null;
     return this.#unlessAbsent(() => reader.pathPages(piece, fromLevel));

@@ -107,8 +107,7 @@ export class ManagedDisk {
     });
     this.#intake = new PieceIntake(store, clock, disk, {
       durable: (view, pieces) => {
-        for (const piece of pieces) view.markDurable(piece);
-        this.peers.claim(view, pieces);
+        for (const [each, here] of this.content.durable(view, pieces)) this.peers.claim(each, here);
         void this.completion.check();
       },
       failed: (error) => warn('fetched chunks could not be made durable', error),

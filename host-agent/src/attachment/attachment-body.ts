@@ -22,7 +22,7 @@ export class AttachmentBody {
     this.#pieces = pieces;
   }
 
-  /** Opens the overlay (of a writable attachment, or what an earlier one left for a read-only one to show) and the view on top. */
+  /** Opens the overlay, which only a writable attachment has, and the view on top: a read-only one shows a sealed generation and nothing else. */
   static async open(spec: AttachmentSpec, storage: Storage, owner: AttachmentOwner): Promise<AttachmentBody> {
     const geometry = new Geometry(spec.sizeBytes, spec.chunkSizeBytes);
     const pieces = new PieceTable({ geometry, storage, resolver: owner });
