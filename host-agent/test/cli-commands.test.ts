@@ -22,6 +22,7 @@ const status: AgentStatus = {
       bytesBySource: { [keys.hostId]: 131_072 },
       faultBytes: 131_072,
       backgroundBytes: 0,
+      touchedPieces: 12,
       peers: [
         {
           hostId: keys.hostId,
