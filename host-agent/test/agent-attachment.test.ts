@@ -1,4 +1,5 @@
 /** The export of a disk as its user meets it: what was acknowledged stays, whatever is asked at the same time. */
+import { DiskswarmError } from '@diskswarm/core';
 import { createForce, createInvitation, createRefusal, createRoster } from '@diskswarm/identity';
 import test from 'ava';
 import { NAME, never, PIECES, withHost } from './support/agent.ts';
@@ -183,5 +184,34 @@ test('an invitation that is used twice at once makes one disk, and a disk being 
       host.agent.disks.map(({ name }) => name),
       ['other'],
     );
+  });
+});
+
+test('a removal that fails half-way is finished at the next start, and until then the disk is not made anew', async (t) => {
+  await withHost(9, async (host) => {
+    const disk = await host.import(() => 1);
+    const { genesis, grant, home, owner } = host.records;
+    const content = {
+      genesis,
+      roster: host.records.rosterOf(1, {}),
+      epochs: [grant],
+      trackers: [],
+      addresses: [],
+      name: 'desk',
+    };
+    const invitation = createInvitation({ ...content, host: home.hostId }, owner);
+    const { store } = host.agent.env;
+    const failing = (): Promise<never> => Promise.reject(new DiskswarmError('WRITE_FAILED', 'EIO'));
+    store.remove = failing;
+    await t.throwsAsync(host.agent.remove(disk, null), { message: 'EIO' });
+    await t.throwsAsync(host.agent.join(invitation, null), { message: /being made or removed/ });
+    await host.restart();
+    t.deepEqual(host.agent.disks, []);
+    t.is(host.agent.env.store.stats().chunks, 0);
+    t.deepEqual(host.agent.env.meta.keys(''), []);
+    const joined = await host.agent.join(invitation, null);
+    host.agent.env.store.reclaim = failing;
+    await host.agent.remove(joined, null);
+    t.deepEqual(host.agent.env.meta.keys(''), []);
   });
 });

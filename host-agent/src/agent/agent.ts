@@ -123,7 +123,8 @@ export class Agent {
     await this.#finishInterrupted();
     for (const key of meta.keys('disk/').filter((candidate) => candidate.endsWith('/name'))) {
       const id = parseHashId<DiskId>(key.split('/')[1] ?? '', 'a disk id in the metadata');
-      this.#disks.set(id, new ManagedDisk(this.env, textOf(meta.get(key)), DiskRecords.load(meta, keys, id)));
+      if (meta.get(`removing/${id}`) !== null) this.#reserved.add(idKey(id));
+      else this.#disks.set(id, new ManagedDisk(this.env, textOf(meta.get(key)), DiskRecords.load(meta, keys, id)));
     }
     // Guests wait for their exports: these come before anything that takes longer on a large disk.
     for (const disk of this.#disks.values()) await disk.reopen();
@@ -210,17 +211,14 @@ export class Agent {
       disk.unretire();
       throw error;
     }
-    // Nobody makes the disk anew here before nothing of the old one is left.
+    // Nobody makes the disk anew here before nothing of the old one is left: after a failure that is after the next start.
     this.#reserved.add(idKey(disk.disk));
     this.#disks.delete(disk.disk);
-    try {
-      await this.#announcers.get(disk.disk)?.stop();
-      this.#announcers.delete(disk.disk);
-      await disk.removeContent();
-      await meta.commit({ ...disk.records.forget(), [`removing/${disk.disk}`]: null });
-    } finally {
-      this.#reserved.delete(idKey(disk.disk));
-    }
+    await this.#announcers.get(disk.disk)?.stop();
+    this.#announcers.delete(disk.disk);
+    await disk.removeContent();
+    await meta.commit({ ...disk.records.forget(), [`removing/${disk.disk}`]: null });
+    this.#reserved.delete(idKey(disk.disk));
   }
 
   /** One disk that cannot go on keeps none of the others from it. */
@@ -321,17 +319,26 @@ export class Agent {
     };
   }
 
-  /** Undoes imports and finishes removals that a crash interrupted. */
+  /** Undoes imports and finishes removals that a crash interrupted; what cannot be done now is left for the next start. */
   async #finishInterrupted(): Promise<void> {
-    const { meta, keys } = { meta: this.env.meta, keys: this.#options.keys };
-    for (const key of meta.keys('importing/'))
-      await this.#dropImport(parseHashId<DiskId>(key.slice('importing/'.length), 'a disk id in the metadata'));
-    for (const key of meta.keys('removing/')) {
-      const id = parseHashId<DiskId>(key.slice('removing/'.length), 'a disk id in the metadata');
-      const disk = new ManagedDisk(this.env, '', DiskRecords.load(meta, keys, id));
+    const { meta, log } = this.env;
+    const each = async (prefix: string, finish: (disk: DiskId) => Promise<void>): Promise<void> => {
+      for (const key of meta.keys(prefix)) {
+        const disk = parseHashId<DiskId>(key.slice(prefix.length), 'a disk id in the metadata');
+        await finish(disk).catch((error: unknown) =>
+          log.warn(
+            { disk },
+            `what is left of a disk could not be removed, and stays until the next start: ${String(error)}`,
+          ),
+        );
+      }
+    };
+    await each('importing/', (id) => this.#dropImport(id));
+    await each('removing/', async (id) => {
+      const disk = new ManagedDisk(this.env, '', DiskRecords.load(meta, this.#options.keys, id));
       await disk.removeContent();
-      await meta.commit({ ...disk.records.forget(), [key]: null });
-    }
+      await meta.commit({ ...disk.records.forget(), [`removing/${id}`]: null });
+    });
   }
 
   async #dropImport(disk: DiskId): Promise<void> {

@@ -63,6 +63,12 @@ export class DiskCompletion {
     return view !== null && !content.doubted && view.complete && view.subject.generation === records.head?.id;
   }
 
+  /** Whether a receipt that was given for a generation still says the truth, as far as that is known. */
+  stands(generation: GenerationId): boolean {
+    const { content, records } = this.#options;
+    return generation === records.head?.id ? this.isComplete() : !content.doubted;
+  }
+
   /** Resolves when the newest generation is complete and durable here; rejects with what stopped its fetch. */
   async complete({ signal }: { signal: AbortSignal }): Promise<void> {
     const { changed, intake, env } = this.#options;

@@ -343,7 +343,7 @@ export class ManagedDisk {
     await this.stop();
     await this.attachment.discardAll();
     await this.#env.store.remove(this.disk);
-    await this.#env.store.reclaim();
+    await this.#env.store.reclaim().catch(this.#noted(`the space of disk "${this.name}" comes back later`));
   }
 
   /** A hint for the next boot: on a full disk it is done without. */
@@ -379,7 +379,9 @@ export class ManagedDisk {
 
   #linkReady(host: HostId): void {
     const { own } = this.receipts;
-    if (own !== null) this.peers.send(host, { kind: 'receipt', disk: this.disk, record: own.bytes });
+    // Not while the store has lost something: then it may no longer hold.
+    if (own !== null && this.completion.stands(own.generation))
+      this.peers.send(host, { kind: 'receipt', disk: this.disk, record: own.bytes });
     this.ownership
       .tellSource({ kind: 'connected', host })
       .catch(this.#noted(`the hand-over of disk "${this.name}" stopped`));
