@@ -24,7 +24,7 @@ export interface ImageOptions {
 }
 
 /** Deterministic bytes at disk speed: AES-CTR over zeros. */
-export class SeededBytes {
+class SeededBytes {
   readonly #cipher: ReturnType<typeof createCipheriv>;
 
   constructor(seed: number) {

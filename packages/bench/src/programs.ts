@@ -121,7 +121,7 @@ export async function serve(
 }
 
 /** Asks again and again, as long as `alive`; for programs that do not say when they are ready. */
-export async function until(isReady: () => Promise<boolean>, alive: () => boolean = () => true): Promise<boolean> {
+async function until(isReady: () => Promise<boolean>, alive: () => boolean = () => true): Promise<boolean> {
   const deadlineMs = performance.now() + READY_MS;
   while (alive() && performance.now() < deadlineMs) {
     if (await isReady()) return true;

@@ -44,7 +44,7 @@ export interface RowResult {
 }
 
 /** What a row is given. */
-export interface RowContext {
+interface RowContext {
   /** A folder of its own, removed afterwards. */
   readonly folder: string;
   /** Small and quick: results are checked, times mean nothing. */

@@ -21,7 +21,7 @@ export interface LineOptions {
 }
 
 /** One end: how to run a program there, and its address. */
-export interface End {
+interface End {
   readonly prefix: readonly string[];
   readonly address: string;
 }

@@ -18,6 +18,7 @@ const READER = fileURLToPath(new URL('../link/read-chunks.py', import.meta.url))
 const FULL: LargeDisk = { sizeBytes: 1024 * GIB, strideBytes: GIB, dataBytes: 100 * MIB };
 const SMALL: LargeDisk = { sizeBytes: 16 * GIB, strideBytes: GIB, dataBytes: 10 * MIB };
 const SAMPLE_MS = 250;
+const PASSES = 2;
 
 export const memory: Row = {
   name: 'memory',
@@ -43,13 +44,21 @@ export const memory: Row = {
     const settled = await settledBytes(host.pid);
     log('streaming');
     const stride = { uri, strideBytes: disk.strideBytes, dataBytes: disk.dataBytes };
-    const reads = await sampleWhile(host.pid, fioStride({ ...stride, rw: 'read', streamBytes: readBytes }));
-    const writes = await sampleWhile(host.pid, fioStride({ ...stride, rw: 'write', streamBytes: writtenBytes }));
-    const samples = [...reads, ...writes];
+    const passes: number[][] = [];
+    for (let pass = 0; pass < PASSES; pass++) {
+      const reads = await sampleWhile(host.pid, fioStride({ ...stride, rw: 'read', streamBytes: readBytes / PASSES }));
+      const writes = await sampleWhile(
+        host.pid,
+        fioStride({ ...stride, rw: 'write', streamBytes: writtenBytes / PASSES }),
+      );
+      passes.push([...reads, ...writes]);
+    }
+    const samples = passes.flat();
+    const [firstPass = [], secondPass = []] = passes;
     const after = await settledBytes(host.pid);
     const stats = await host.call('store.stats', {});
     const peak = peakBytes(host.pid);
-    const growth = median(tail(samples)) - median(head(samples));
+    const growth = median(tail(secondPass)) - median(tail(firstPass));
     const of = (measure: string, bytes: number): Series => ({
       ...{ subject: 'diskswarm agent', measure, unit: 'MiB', values: [bytes / MIB] },
     });
@@ -71,7 +80,7 @@ export const memory: Row = {
           kind: 'at most',
           value: 400,
         }),
-        valueFigure('RssAnon, last fifth of the stream less the first fifth', 'MiB', [growth / MIB], {
+        valueFigure('RssAnon, after 10 GiB less after 5 GiB', 'MiB', [growth / MIB], {
           kind: 'at most',
           value: 40,
         }),
@@ -81,7 +90,7 @@ export const memory: Row = {
       ],
       notes: [
         'The manifest is synthetic: the import is the real one, of chunks that are all different but mostly zero, so that its packs fit on this machine as sparse files.',
-        '7 GiB are read and 3 GiB are written over NBD in blocks of 1 MiB, across the disk. It takes 10 GiB of temporary space; on a slow disk set TMPDIR to a tmpfs.',
+        '7 GiB are read and 3 GiB are written over NBD in blocks of 1 MiB, across the disk, in two passes alike: the first also fills buffers and heap, so growth is judged by the second. It takes 10 GiB of temporary space; on a slow disk set TMPDIR to a tmpfs.',
       ],
     };
   },
@@ -120,10 +129,7 @@ async function sampleWhile(pid: number, work: Promise<unknown>): Promise<number[
   return samples;
 }
 
-function head(samples: readonly number[]): readonly number[] {
-  return samples.slice(0, Math.max(1, Math.floor(samples.length / 5)));
-}
-
+/** Its last fifth. */
 function tail(samples: readonly number[]): readonly number[] {
   return samples.slice(-Math.max(1, Math.floor(samples.length / 5)));
 }
