@@ -80,8 +80,10 @@ function figureLines(figures: Figures): string[] {
     .sort(([left], [right]) => left.localeCompare(right))
     .map(([name, bytes]) => `from ${name.padEnd(7)} ${bar(bytes / dataBytes)} ${sizeText(bytes)}`);
   lines.push(`here now     ${bar(presentBytes / dataBytes)} ${sizeText(presentBytes)} of ${sizeText(dataBytes)}`);
-  lines.push(`used so far  ${bar(usedBytes / dataBytes)} ${sizeText(usedBytes)}`);
-  lines.push(faultsText(figures));
+  if (usedBytes > 0) {
+    lines.push(`used so far  ${bar(usedBytes / dataBytes)} ${sizeText(usedBytes)}`);
+    lines.push(faultsText(figures));
+  }
   return lines;
 }
 
