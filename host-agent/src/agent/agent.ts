@@ -92,6 +92,11 @@ export class Agent {
         log.warn({ ...damage }, 'a damaged chunk was dropped from the store; it is fetched again when it is needed');
         for (const disk of this.#disks.values()) disk.content.lost();
       },
+      onFailure: (error) => {
+        const next = "guests go on, nothing more is stored: check the state folder's disk, then restart the agent";
+        log.error({ code: error.code }, `${error.message}; ${next}`);
+        for (const disk of this.#disks.values()) disk.attachment.distrust();
+      },
     });
     const swarm = new Swarm({
       transport,

@@ -56,6 +56,8 @@ interface Open {
 export class DiskAttachment {
   readonly #options: DiskAttachmentOptions;
   #open: Open | null = null;
+  /** The store failed: see `Attachment.distrust`. */
+  #distrusting = false;
   /** Dirty bytes of the overlay while nothing is attached; null when they must be counted. */
   #restingDirtyBytes: number | null = null;
   /** Counts what may have changed the overlay, so that a count made before is not kept. */
@@ -218,6 +220,12 @@ export class DiskAttachment {
     await this.#open.attachment.hold();
   }
 
+  /** The store failed: no chunk counts as verified any more, here and in exports opened from now on. */
+  distrust(): void {
+    this.#distrusting = true;
+    this.#open?.attachment.distrust();
+  }
+
   async resume(): Promise<void> {
     if (this.writable) await this.#open?.attachment.resume();
   }
@@ -333,6 +341,7 @@ export class DiskAttachment {
         data: { disk, name },
       });
     }
+    if (this.#distrusting) open.attachment.distrust();
     this.#open = open;
     this.forgetDirtyBytes();
     return open;

@@ -80,6 +80,10 @@ export class AttachmentBody {
     this.view.fence();
   }
 
+  distrust(): void {
+    this.#pieces.distrust();
+  }
+
   /** Flushes and closes the files. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();

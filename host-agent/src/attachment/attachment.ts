@@ -56,6 +56,8 @@ export interface Attachment {
   rebase(base: BaseGeneration, layer: number, changedLeaves: readonly number[]): Promise<void>;
   /** Refuses new writes and resolves when those in flight are done and durable. */
   hold(): Promise<void>;
+  /** The store failed: chunks that were verified before are verified again at every read from now on. */
+  distrust(): void;
   /** Back to writable after `hold`, when a hand-over was given up before its relinquish. */
   resume(): Promise<void>;
   /** Final: every client is disconnected, and no later epoch revives this export. */

@@ -58,6 +58,10 @@ export class LocalAttachment implements Attachment {
     return this.#body.hold();
   }
 
+  distrust(): void {
+    this.#body.distrust();
+  }
+
   async resume(): Promise<void> {
     this.#body.resume();
   }
@@ -68,7 +72,10 @@ export class LocalAttachment implements Attachment {
   }
 
   async close(): Promise<void> {
-    await this.disconnect();
+    const disconnected = this.disconnect();
+    // As in a thread of its own: writes that wait for a chunk were not acknowledged, and nobody waits for them.
+    this.#body.fence();
+    await disconnected;
     await this.#body.close();
   }
 }

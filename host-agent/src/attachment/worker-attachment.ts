@@ -108,6 +108,10 @@ class WorkerAttachment implements Attachment {
     return this.#calls.call('hold', null);
   }
 
+  distrust(): void {
+    this.#calls.tell('distrust', null);
+  }
+
   resume(): Promise<void> {
     return this.#calls.call('resume', null);
   }

@@ -54,6 +54,7 @@ const calls: ThreadCalls = {
   rebase: ({ base, layer, changedLeaves }) => body.rebase(base, layer, changedLeaves),
   hold: () => body.hold(),
   resume: () => body.resume(),
+  distrust: () => body.distrust(),
   fence: async () => {
     body.fence();
     await server.fence(spec.exportName);

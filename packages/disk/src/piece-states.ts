@@ -94,6 +94,16 @@ export class PieceStates {
     }
   }
 
+  /** What was verified counts as merely present from now on. */
+  distrust(): void {
+    for (const table of this.#leaves.values()) {
+      if (table === 'zero') continue;
+      for (let slot = 0; slot < PAGE_FANOUT; slot++) {
+        if (table.states[slot]! > PIECE.present) table.states[slot] = PIECE.present;
+      }
+    }
+  }
+
   /** Forgets leaves whose pieces changed. */
   forget(leaves: Iterable<number>): void {
     for (const leaf of leaves) {

@@ -54,6 +54,8 @@ export class PieceTable {
   readonly #buffers: Uint8Array[] = [];
   readonly #chunkSizeBytes: number;
   #prefetches = 0;
+  /** False once packs may change under what was verified. */
+  #trusting = true;
   /** Counts invalidations: what was asked before one is not believed after it. */
   #age = 0;
 
@@ -135,6 +137,15 @@ export class PieceTable {
   invalidate(leaves: Iterable<number>): void {
     this.#age++;
     this.#states.forget(leaves);
+  }
+
+  /**
+   * A sync of the packs failed: what the kernel had of them may be gone, and what was verified may read as something else. From now on every read
+   * verifies the whole chunk.
+   */
+  distrust(): void {
+    this.#trusting = false;
+    this.#states.distrust();
   }
 
   /** Fails what waits with ABORTED and closes the packs. */
@@ -263,7 +274,7 @@ export class PieceTable {
         this.#states.set(piece, PIECE.absent);
         return 'bad';
       }
-      if (!moved) {
+      if (!moved && this.#trusting) {
         this.#states.set(piece, PIECE.warm);
         this.#warm.push(piece);
       }

@@ -43,6 +43,11 @@ export interface PackStoreOptions {
   readonly random: Random;
   /** Hears of every damaged place, also of those found while the store opens. */
   readonly onDamage?: DamageListener;
+  /**
+   * Hears once that a write or sync failed, at that moment: what was not synced before may read as something else from now on, also where it was read
+   * and found good already.
+   */
+  readonly onFailure?: (error: DiskswarmError) => void;
   /** Size at which the next pack is begun. @default 256 MiB */
   readonly packBytes?: number;
 }
@@ -118,6 +123,7 @@ export class PackStore implements ChunkStore {
       newestPack: found.newestPack,
       synced: found.end,
       marked: found.marked,
+      onFailure: options.onFailure ?? (() => {}),
     });
     const newest = catalog.packs.get(found.newestPack);
     if (newest !== undefined && found.readable) await writer.resume(newest);

@@ -68,6 +68,8 @@ export interface PackWriterOptions {
   readonly synced: LogPosition;
   /** False when the log does not say so itself: the next batch will. */
   readonly marked: boolean;
+  /** Called once, when the writer is poisoned. */
+  readonly onFailure: (error: DiskswarmError) => void;
 }
 
 export class PackWriter {
@@ -137,7 +139,10 @@ export class PackWriter {
   }
 
   poison(error: unknown): DiskswarmError {
-    this.#failure ??= error;
+    if (this.#failure === null) {
+      this.#failure = error;
+      this.#options.onFailure(failed(error));
+    }
     return failed(this.#failure);
   }
 
