@@ -114,6 +114,26 @@ test('a second agent on a state folder names the first and leaves it alone; a ne
   t.is((await home.run(['disk', 'ls'])).errorCode, 'AGENT_NOT_RUNNING');
 });
 
+test('a state folder that cannot be one is refused at once: a file, a place that takes no folders, a folder of other things', async (t) => {
+  const folder = temporaryFolder(t);
+  const file = path.join(folder, 'file');
+  fs.writeFileSync(file, 'mine');
+  fs.mkdirSync(path.join(folder, 'photos'));
+  fs.writeFileSync(path.join(folder, 'photos', 'cat.jpg'), 'cat');
+  const places: [string, string][] = [
+    [file, 'WRITE_FAILED'],
+    [path.join(file, 'below'), 'WRITE_FAILED'],
+    ['/proc/diskswarm/state', 'WRITE_FAILED'],
+    [path.join(folder, 'photos'), 'INVALID_ARGUMENT'],
+  ];
+  for (const [place, code] of places) {
+    const { errorCode } = await new Host(t, folder, 'home', place).run(['agent', '--listen', '127.0.0.1:0']);
+    t.is(errorCode, code, place);
+  }
+  t.is(fs.readFileSync(file, 'utf8'), 'mine');
+  t.deepEqual(fs.readdirSync(path.join(folder, 'photos')), ['cat.jpg']);
+});
+
 test('invitations that are cut, altered, forged or for somebody else add nothing; the real one works', async (t) => {
   const { folder, home, image } = await homeWithImage(t);
   const office = new Host(t, folder, 'office');

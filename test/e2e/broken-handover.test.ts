@@ -69,6 +69,9 @@ test('a forced take-over needs the owner key, names the fork, and closes the old
   const client = await writable(home);
   t.is(await client.write(0, pattern(CHUNK, 7)), 0);
   t.is(await client.flush(), 0);
+  // Forced where nothing is to be had by it, nothing happens: the guest's unsealed writes stay.
+  t.is((await home.ok('disk', 'take', 'desktop', '--force')).epoch, 1);
+  t.true((await client.read(0, CHUNK)).equals(pattern(CHUNK, 7)));
   // Home is cut off: alive, with a guest, and out of reach.
   home.daemon!.kill('SIGSTOP');
   await office.daemon!.crash();

@@ -117,6 +117,9 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
     },
     'disk.takeForce': async ({ name, record }) => {
       const disk = agent.disk(name);
+      // A new epoch of its own would only cut it off from what its guest wrote and nobody sealed.
+      if (disk.ownership.standing().state === 'writable')
+        return { ...ownershipOf(disk), forkName: disk.records.chain.current.forkName ?? '' };
       await disk.applyEpoch(fromHex(record));
       const { current } = disk.records.chain;
       if (current.owner !== agent.env.hostId)

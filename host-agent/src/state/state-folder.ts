@@ -39,7 +39,7 @@ const ANSWER_TIMEOUT_MS = 2000;
 export async function openStateFolder(dir: string): Promise<StateFolder> {
   const folder = path.resolve(dir);
   try {
-    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     const version = readVersion(folder);
     if (version === null) refuseStrangers(folder);
     fs.chmodSync(folder, 0o700);
@@ -62,6 +62,19 @@ export async function openStateFolder(dir: string): Promise<StateFolder> {
       data: { folder },
       cause: error,
     });
+  }
+}
+
+/** With its parents, one at a time: where one exists and takes no folders (in /proc), Node's own recursion does not end. */
+function makeFolder(folder: string): void {
+  const isFolder = (): boolean => fs.statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
+  if (isFolder()) return;
+  const parent = path.dirname(folder);
+  if (parent !== folder) makeFolder(parent);
+  try {
+    fs.mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if (!isFolder()) throw error;
   }
 }
 

@@ -60,6 +60,10 @@ async function takeByForce(context: CommandContext, name: string): Promise<void>
   const { hostId } = await ask(context, 'host.id', {});
   const { record } = forceTake(view, await openOwner(context), { to: hostId as HostId, name });
   const taken = await ask(context, 'disk.takeForce', { name, record });
+  if (taken.epoch === view.epoch) {
+    context.output.result(taken, `this host owned ${name} already: nothing was forced`);
+    return;
+  }
   const text =
     `this host owns ${name} now, from generation ${taken.sequence} on, as the fork "${taken.forkName}".\n` +
     'What the former owner wrote after that generation is not part of the disk any more.';
