@@ -42,6 +42,7 @@ export class Guest {
   readonly #random: SeededRandom;
   readonly #gone = new AbortController();
   #requests = 0;
+  #leaving: Promise<void> | null = null;
   readonly #inFlight = new Set<Promise<void>>();
 
   constructor(world: World, host: SimulatedHost, attachment: LocalAttachment) {
@@ -74,11 +75,15 @@ export class Guest {
   }
 
   /** Says goodbye: nothing of it is in flight when this resolves. Reads that wait are given up. */
-  async disconnect(): Promise<void> {
-    if (this.#gone.signal.aborted) return;
+  disconnect(): Promise<void> {
+    this.#leaving ??= this.#leave();
+    return this.#leaving;
+  }
+
+  async #leave(): Promise<void> {
     this.#gone.abort();
-    this.#attachment.clients--;
     await Promise.allSettled([...this.#inFlight]);
+    this.#attachment.clients--;
   }
 
   get #ended(): boolean {
@@ -114,11 +119,12 @@ export class Guest {
   }
 
   async #track(request: Promise<void>): Promise<void> {
-    this.#inFlight.add(request);
+    const answered = Promise.race([request, this.#death()]);
+    this.#inFlight.add(answered);
     try {
-      await Promise.race([request, this.#death()]);
+      await answered;
     } finally {
-      this.#inFlight.delete(request);
+      this.#inFlight.delete(answered);
     }
   }
 

@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { scenarioOf } from './scenario-names.ts';
 
 const RUN = fileURLToPath(new URL('run.ts', import.meta.url));
+/** Compiled code is kept here, so that a process starts in half the time. */
+const COMPILE_CACHE = fileURLToPath(new URL('../../node_modules/.cache/diskswarm-sim', import.meta.url));
 /** A run that takes longer is taken to hang. */
 const RUN_LIMIT_MS = 120_000;
 /** Of the output of a run that failed. */
@@ -80,7 +82,7 @@ async function runInProcess(
   const child = spawn(
     process.execPath,
     ['--conditions=source', RUN, '--seed', seed, '--scenario', scenario, '--json'],
-    { stdio: ['ignore', 'pipe', 'pipe'] },
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE } },
   );
   let out = '';
   let said = '';

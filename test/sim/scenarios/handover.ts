@@ -4,6 +4,7 @@
  * At no time can two of them write. Once the world is whole again exactly one owns the disk, all agree who, and its content is the model's.
  */
 import { type ErrorCode, KIB } from '@diskswarm/core';
+import type { DiskOperation } from '@diskswarm/sim';
 import { Guest } from '../guest.ts';
 import { attempt } from '../outcomes.ts';
 import type { Scenario } from '../scenarios.ts';
@@ -30,6 +31,13 @@ const NOT_NOW: readonly ErrorCode[] = [
   'ABORTED',
 ];
 
+/** Those of a disk that fails. */
+const STORAGE_FAILS: readonly ErrorCode[] = ['WRITE_FAILED', 'READ_FAILED', 'DISK_FULL', 'CHUNK_CORRUPT'];
+
+function notNow({ storageFails }: World): readonly ErrorCode[] {
+  return storageFails ? [...NOT_NOW, ...STORAGE_FAILS] : NOT_NOW;
+}
+
 export const handover: Scenario = {
   prepare: (simulation) => {
     const world = new World(simulation, {
@@ -48,6 +56,8 @@ async function play(world: World): Promise<void> {
   for (const [a, b] of pairs(world))
     network.setLink(a.name, b.name, { delayMs: random.pick([0.2, 5, 40]), jitterMs: random.pick([0.1, 10, 60]) });
   await world.start();
+  world.storageFails = random.chance(0.4);
+  for (const host of world.hosts) host.startMayFail = world.storageFails;
   let over = false;
   clock.setTimer(TROUBLE_MS, () => {
     over = true;
@@ -70,6 +80,7 @@ async function play(world: World): Promise<void> {
   await look(world, owner);
   const next = random.pick(world.hosts.filter((host) => host !== owner));
   await owner.ask('disk.detach', { name: NAME });
+  while (owner.managed?.peers.link(next.hostId) === undefined) await world.pause(500);
   await owner.ask('disk.handover', { name: NAME, to: next.hostId });
   owner.kill('power cut');
   await look(world, next);
@@ -86,7 +97,7 @@ async function move(world: World): Promise<void> {
       ? host.ask('disk.handover', { name: NAME, to: other.hostId })
       : host.ask('disk.take', { name: NAME });
   if (random.chance(0.5)) strike(world, random.pick([host, other]));
-  const outcome = await attempt(wish, NOT_NOW);
+  const outcome = await attempt(wish, notNow(world));
   world.simulation.note(`${host.name} wished to move the disk: ${'failed' in outcome ? outcome.failed : 'done'}`);
 }
 
@@ -97,6 +108,7 @@ function strike(world: World, host: SimulatedHost): void {
     () => host.machine.disk.stopAfter(random.below(30), random.pick(['crash', 'power cut'])),
     () => void clock.setTimer(random.below(300), () => void network.breakAnyConnection()),
     () => void clock.setTimer(random.below(300), () => host.kill(random.pick(['crash', 'power cut']))),
+    () => failStorage(world, host),
   ];
   random.pick(kinds)();
 }
@@ -121,7 +133,7 @@ async function write(world: World): Promise<void> {
   if (host === undefined) return;
   if (
     host.attachment === null &&
-    'failed' in (await attempt(host.ask('disk.attach', { name: NAME, readOnly: false, socket: null }), NOT_NOW))
+    'failed' in (await attempt(host.ask('disk.attach', { name: NAME, readOnly: false, socket: null }), notNow(world)))
   )
     return;
   const { attachment } = host;
@@ -136,12 +148,12 @@ async function write(world: World): Promise<void> {
   await Promise.race([working, world.pause(10_000)]);
   if (random.chance(0.3)) await seal(world, host);
   await Promise.race([guest.disconnect(), world.pause(20_000)]);
-  if (random.chance(0.3)) await attempt(host.ask('disk.detach', { name: NAME }), NOT_NOW);
+  if (random.chance(0.3)) await attempt(host.ask('disk.detach', { name: NAME }), notNow(world));
 }
 
 async function seal(world: World, host: SimulatedHost): Promise<void> {
   const flush = world.model.beginFlush();
-  const outcome = await attempt(host.ask('disk.seal', { name: NAME }), NOT_NOW);
+  const outcome = await attempt(host.ask('disk.seal', { name: NAME }), notNow(world));
   if ('result' in outcome) flush.completed();
 }
 
@@ -161,15 +173,30 @@ function trouble(world: World): void {
     () => host.kill('power cut'),
     () => host.machine.disk.stopAfter(random.below(200), random.pick(['crash', 'power cut'])),
     () => host.machine.disk.stopAfter(random.below(40), random.pick(['crash', 'power cut'])),
+    () => failStorage(world, host),
   ];
   random.pick(kinds)();
+}
+
+/** A disk reports errors for a moment; only in some worlds. */
+function failStorage(world: World, host: SimulatedHost): void {
+  const { random } = world.simulation;
+  if (!world.storageFails) return;
+  const operation = random.pick<DiskOperation>(['write', 'sync', 'create', 'rename', 'sync-folder']);
+  host.machine.disk.fail({ operation, pathPrefix: random.pick(['meta', 'disks/', 'store/']), after: random.below(10) });
 }
 
 async function recover(world: World): Promise<void> {
   const { network } = world.simulation;
   for (const [a, b] of pairs(world)) network.heal(a.name, b.name);
-  for (const host of world.hosts) host.machine.disk.heal();
+  for (const host of world.hosts) {
+    host.machine.disk.heal();
+    host.startMayFail = false;
+    // What could not be made durable stays undecided until a restart has read what is there.
+    if (world.storageFails) host.kill('crash');
+  }
   for (const host of world.hosts) await host.whenUp();
+  world.storageFails = false;
 }
 
 /** Resolves with the one owner once all hosts agree. */
