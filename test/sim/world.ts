@@ -101,8 +101,8 @@ export class World {
     this.#secret = next.secret;
   }
 
-  /** Starts every host, imports the disk at the first one, and lets the others join by invitation. */
-  async start(): Promise<void> {
+  /** Starts every host, imports the disk at the first one, and lets the others join by invitation, except those that come `late`. */
+  async start({ late = [] }: { late?: readonly SimulatedHost[] } = {}): Promise<void> {
     const [first, ...others] = this.hosts;
     await Promise.all(this.hosts.map((host) => host.boot()));
     const { genesis, roster } = this;
@@ -117,11 +117,15 @@ export class World {
         { signal, onProgress: () => {} },
       ),
     );
-    for (const host of others) {
-      const content = { genesis, roster, epochs: [this.#grant], trackers: [], addresses: [], name: NAME };
-      const invitation = createInvitation({ ...content, host: host.hostId }, this.owner);
-      await host.use((agent) => agent.join(invitation, null));
-    }
+    for (const host of others) if (!late.includes(host)) await this.join(host);
+  }
+
+  /** The host joins by an invitation that was made at the beginning. HostDied when its process dies meanwhile: it may have joined or not. */
+  async join(host: SimulatedHost): Promise<void> {
+    const { genesis, roster } = this;
+    const content = { genesis, roster, epochs: [this.#grant], trackers: [], addresses: [], name: NAME };
+    const invitation = createInvitation({ ...content, host: host.hostId }, this.owner);
+    await host.use((agent) => agent.join(invitation, null));
   }
 
   /** A host opened the disk for writing: the others can do so no more, and what it shows was safe at the one before. */

@@ -55,7 +55,8 @@ async function play(world: World): Promise<void> {
   const { clock, random, network } = simulation;
   for (const [a, b] of pairs(world))
     network.setLink(a.name, b.name, { delayMs: random.pick([0.2, 5, 40]), jitterMs: random.pick([0.1, 10, 60]) });
-  await world.start();
+  const late = random.chance(0.5) ? [world.host('hotel')] : [];
+  await world.start({ late });
   world.storageFails = random.chance(0.4);
   for (const host of world.hosts) host.startMayFail = world.storageFails;
   let over = false;
@@ -69,6 +70,7 @@ async function play(world: World): Promise<void> {
     }
   };
   await Promise.all([
+    ...late.map((host) => joinLate(world, host)),
     until(8_000, () => move(world)),
     until(8_000, () => move(world)),
     until(3_000, () => write(world)),
@@ -84,6 +86,17 @@ async function play(world: World): Promise<void> {
   await owner.ask('disk.handover', { name: NAME, to: next.hostId });
   owner.kill('power cut');
   await look(world, next);
+}
+
+/** A host joins while the disk moves about; its process may die over it. */
+async function joinLate(world: World, host: SimulatedHost): Promise<void> {
+  const { random } = world.simulation;
+  await world.pause(random.below(TROUBLE_MS));
+  if (random.chance(0.5)) host.machine.disk.stopAfter(random.below(10), random.pick(['crash', 'power cut']));
+  while (host.managed === null) {
+    await attempt(world.join(host), [...notNow(world), 'NAME_EXISTS']);
+    await host.whenUp();
+  }
 }
 
 /** Somebody hands the disk on, or asks for it. */
