@@ -22,10 +22,13 @@ export class AttachmentBody {
     this.#pieces = pieces;
   }
 
-  /** Opens the overlay, which only a writable attachment has, and the view on top: a read-only one shows a sealed generation and nothing else. */
-  static async open(spec: AttachmentSpec, storage: Storage, owner: AttachmentOwner): Promise<AttachmentBody> {
+  /**
+   * Opens the overlay, which only a writable attachment has, and the view on top: a read-only one shows a sealed generation and nothing else.
+   * `warmBytes` is what the machine's page cache is thought to keep of each: that much is read without leaving the thread.
+   */
+  static async open(spec: AttachmentSpec, storage: Storage, owner: AttachmentOwner, warmBytes: number): Promise<AttachmentBody> {
     const geometry = new Geometry(spec.sizeBytes, spec.chunkSizeBytes);
-    const pieces = new PieceTable({ geometry, storage, resolver: owner });
+    const pieces = new PieceTable({ geometry, storage, resolver: owner, warmBytes });
     const overlay =
       spec.mode === 'read-only'
         ? null
@@ -37,6 +40,7 @@ export class AttachmentBody {
             epoch: spec.epoch,
             base: spec.base.generation,
             bootId: spec.bootId,
+            warmBytes,
             onFailure: (error) => owner.failed(error),
           });
     const view = new DiskView({

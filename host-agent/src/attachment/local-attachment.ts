@@ -1,7 +1,7 @@
 /**
  * Attachments in the caller's own thread, without a socket: what the simulation opens. The guest's side is `view`.
  */
-import type { Storage } from '@diskswarm/core';
+import { MIB, type Storage } from '@diskswarm/core';
 import type { DiskView, FrozenLayerName } from '@diskswarm/disk';
 import type {
   Attachment,
@@ -13,11 +13,14 @@ import type {
 } from './attachment.ts';
 import { AttachmentBody } from './attachment-body.ts';
 
+/** Small, so that reads take both ways. */
+const WARM_BYTES = 64 * MIB;
+
 /** Opens attachments over `storage`; `onOpen` is handed each, for a guest to use. */
 export function localOpener(storage: Storage, onOpen: (attachment: LocalAttachment) => void): AttachmentOpener {
   return {
     open: async (spec: AttachmentSpec, owner: AttachmentOwner): Promise<Attachment> => {
-      const attachment = new LocalAttachment(spec, await AttachmentBody.open(spec, storage, owner));
+      const attachment = new LocalAttachment(spec, await AttachmentBody.open(spec, storage, owner, WARM_BYTES));
       onOpen(attachment);
       return attachment;
     },
