@@ -26,7 +26,12 @@ export class AttachmentBody {
    * Opens the overlay, which only a writable attachment has, and the view on top: a read-only one shows a sealed generation and nothing else.
    * `warmBytes` is what the machine's page cache is thought to keep of each: that much is read without leaving the thread.
    */
-  static async open(spec: AttachmentSpec, storage: Storage, owner: AttachmentOwner, warmBytes: number): Promise<AttachmentBody> {
+  static async open(
+    spec: AttachmentSpec,
+    storage: Storage,
+    owner: AttachmentOwner,
+    warmBytes: number,
+  ): Promise<AttachmentBody> {
     const geometry = new Geometry(spec.sizeBytes, spec.chunkSizeBytes);
     const pieces = new PieceTable({ geometry, storage, resolver: owner, warmBytes });
     const overlay =
