@@ -14,4 +14,9 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     scenario: 'handover',
     found: 'epoch records reached only the two hosts of a hand-over without new writes',
   },
+  {
+    seed: '5024',
+    scenario: 'faults',
+    found: 'one read error took the only copy of a chunk away, and its reader waited for ever',
+  },
 ];

@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { SimulationFailure } from '@diskswarm/sim';
 import { runOnce } from './one-run.ts';
-import { SCENARIO_NAMES, type ScenarioName } from './scenario-names.ts';
+import { SCENARIO_NAMES, type ScenarioName, scenarioOf } from './scenario-names.ts';
 import { commandOf, runSeeds } from './seeds.ts';
 
 /** Of the trace, shown with a failure. */
@@ -54,7 +54,9 @@ async function one(seed: string): Promise<void> {
   } catch (error) {
     if (!(error instanceof SimulationFailure)) throw error;
     if (!values.trace) console.error(error.trace.slice(-LAST_LINES).join('\n'));
-    console.error(error.message);
+    // The scenario that a seed plays when none is named is only a default: the command names it.
+    console.error(error.message.replace(/ \(repeat with: .*\)$/, ''));
+    console.error(`repeat with: ${commandOf(seed, scenarioOf(seed, scenario))}`);
     console.error(error.cause);
     process.exit(1);
   }

@@ -84,6 +84,7 @@ async function play(world: World): Promise<void> {
   await owner.ask('disk.detach', { name: NAME });
   while (owner.managed?.peers.link(next.hostId) === undefined) await world.pause(500);
   await owner.ask('disk.handover', { name: NAME, to: next.hostId });
+  if ((await agreement(world)) !== next) throw new Error(`${next.name} does not own what it was handed`);
   owner.kill('power cut');
   await look(world, next);
 }
