@@ -67,3 +67,25 @@ test('changes that come while the journal is rewritten are taken too', async (t)
     await table.close();
   });
 });
+
+test('hints leave the reserve of a full disk to what must be recorded', async (t) => {
+  const simulation = createSimulation(4);
+  await simulation.run(async () => {
+    const { disk, storage } = simulation.host('home');
+    const table = await MetaTable.open(storage, 'meta.journal');
+    const large = new Uint8Array(150 * 1024);
+    await table.commitHint({ hint: large });
+    await table.commit({ another: large });
+    await table.commitHint({ hint: bytes('newer') });
+    disk.capacityBytes -= disk.freeBytes;
+    await table.commit({ needed: large });
+    for (let round = 0; round < 10; round++) {
+      t.is((await t.throwsAsync<Error & { code: string }>(table.commitHint({ hint: large })))?.code, 'DISK_FULL');
+    }
+    await table.commit({ 'needed too': large });
+    t.is(text(table.get('hint')), 'newer');
+    disk.capacityBytes = 2 ** 40;
+    await table.commit({ room: bytes('again') });
+    await t.notThrowsAsync(table.commitHint({ hint: large }));
+  });
+});

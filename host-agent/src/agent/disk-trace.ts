@@ -47,7 +47,7 @@ export class DiskTrace {
       pieces = pieces.slice(0, Math.floor(pieces.length * 0.9));
       bytes = encodeTrace(pieces);
     }
-    await this.#meta.commit({ [this.#key]: bytes });
+    await this.#meta.commitHint({ [this.#key]: bytes });
   }
 
   /** Takes a peer's trace in the place of ours, one at a time: what comes while one is written is passed over. FORMAT_INVALID when it does not fit the disk. */
@@ -57,7 +57,7 @@ export class DiskTrace {
     if (this.#taking || (known !== null && Buffer.compare(known, bytes) === 0)) return;
     this.#taking = true;
     try {
-      await this.#meta.commit({ [this.#key]: new Uint8Array(bytes) });
+      await this.#meta.commitHint({ [this.#key]: new Uint8Array(bytes) });
     } finally {
       this.#taking = false;
     }

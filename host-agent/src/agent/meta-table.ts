@@ -67,6 +67,12 @@ export class MetaTable {
     await this.#tidy();
   }
 
+  /** As `commit`, for what can be done without: DISK_FULL once the reserve of a full disk is in use, which is for hand-overs and seals. */
+  async commitHint(change: MetaChange): Promise<void> {
+    await this.#journal.reserve();
+    await this.commit(change);
+  }
+
   async close(): Promise<void> {
     await this.#journal.close();
   }
