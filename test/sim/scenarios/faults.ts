@@ -28,7 +28,7 @@ const FAILURES: readonly ErrorCode[] = [
 
 export const faults: Scenario = {
   prepare: (simulation) => {
-    const world = new World(simulation, { hosts: ['home'], sizeBytes: 1280 * KIB, chunkSizeBytes: 16 * KIB });
+    const world = new World(simulation, { hosts: ['home', 'office'], sizeBytes: 1280 * KIB, chunkSizeBytes: 16 * KIB });
     return { world, play: () => play(world) };
   },
 };
@@ -37,7 +37,11 @@ async function play(world: World): Promise<void> {
   const { random } = world.simulation;
   const host = world.host('home');
   const { disk } = host.machine;
-  await world.start();
+  const office = world.host('office');
+  // What home cannot read, it may fetch again there, or nowhere.
+  const alone = random.chance(0.5);
+  await world.start({ late: alone ? [office] : [] });
+  if (!alone) await office.ask('disk.pull', { name: NAME });
   host.startMayFail = true;
   world.storageFails = true;
   for (let round = 0; round < ROUNDS; round++) {
@@ -76,6 +80,7 @@ function plan(world: World, host: SimulatedHost): void {
     'write',
     'sync',
     'sync',
+    'read',
     'read',
     'create',
     'rename',
