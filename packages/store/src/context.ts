@@ -18,19 +18,24 @@ export interface StoreContext {
   readonly onDamage: DamageListener;
 }
 
-/** Takes a chunk that cannot be read out of the index, durably with the next sync, and reports it. */
-export function dropDamaged(
-  { catalog, events, onDamage, packFolder }: StoreContext,
+/** Names the place of a chunk, and what is wrong with it. */
+export function damageAt(
+  { catalog, packFolder }: StoreContext,
   handle: Handle,
   kind: Damage['kind'],
   id: ChunkId | null,
 ): Damage {
-  const pack = catalog.packOf(handle);
   const positionBytes = catalog.positionOf(handle);
-  const path = `${packFolder}/${packName(pack)}`;
-  const damage: Damage = { id, path, positionBytes, lengthBytes: catalog.lengthOf(handle), kind };
-  catalog.remove(handle);
-  events.pushDrop({ pack, positionBytes });
-  onDamage(damage);
+  const path = `${packFolder}/${packName(catalog.packOf(handle))}`;
+  return { id, path, positionBytes, lengthBytes: catalog.lengthOf(handle), kind };
+}
+
+/** Takes a chunk that cannot be read out of the index, durably with the next sync, and reports it. */
+export function dropDamaged(context: StoreContext, handle: Handle, kind: Damage['kind'], id: ChunkId | null): Damage {
+  const damage = damageAt(context, handle, kind, id);
+  const pack = context.catalog.packOf(handle);
+  context.catalog.remove(handle);
+  context.events.pushDrop({ pack, positionBytes: damage.positionBytes });
+  context.onDamage(damage);
   return damage;
 }

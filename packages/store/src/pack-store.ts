@@ -287,7 +287,7 @@ export class PackStore implements ChunkStore {
     return this.#reclaiming;
   }
 
-  /** Reads and checks every chunk; what is damaged is dropped, so that it is fetched again. */
+  /** Reads and checks every chunk; what is damaged is dropped, so that it is fetched again, and what cannot be read now is named and stays. */
   verify(options: VerifyOptions = {}): Promise<VerifyResult> {
     return verifyPacks(this.#context, options);
   }

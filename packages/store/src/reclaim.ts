@@ -114,7 +114,10 @@ async function readForCopy(context: StoreContext, handle: Handle, lengthBytes: n
   const result = await readChunk(context, handle, bytes);
   if (result.outcome === 'moved') return null;
   if (result.outcome === 'read' && matchesKey(result.hash, key)) return bytes;
-  dropDamaged(context, handle, result.outcome === 'read' ? 'changed' : result.outcome, null);
+  // An error of the disk may pass: the chunk stays, and its pack with it.
+  if (result.outcome !== 'unreadable') {
+    dropDamaged(context, handle, result.outcome === 'read' ? 'changed' : result.outcome, null);
+  }
   return null;
 }
 

@@ -1,18 +1,19 @@
 /**
- * The scrub: every chunk read and hashed, pack by pack; what does not match is dropped and reported.
+ * The scrub: every chunk read and hashed, pack by pack; what does not match is dropped and reported. What the disk reports an
+ * error for is reported and stays: the error may pass, and this may be the only copy.
  *
  * One chunk at a time, each an asynchronous read, so that it never holds the process up. Chunks that arrive meanwhile are left to the
  * next one; dead chunks are checked too, because they can be revived.
  */
 import { type ChunkId, DiskswarmError, idFromBytes } from '@diskswarm/core';
 import type { Handle } from './catalog.ts';
-import { dropDamaged, type StoreContext } from './context.ts';
+import { damageAt, dropDamaged, type StoreContext } from './context.ts';
 import type { Damage } from './damage.ts';
 import { newKey } from './key.ts';
 import { decodeRecordHeader, RECORD_HEADER_BYTES } from './pack-format.ts';
 import { matchesKey, readChunk } from './read-chunk.ts';
 
-/** Most damaged places a result lists; all are dropped and reported to the listener. */
+/** Most damaged places a result lists. */
 const MAX_LISTED_DAMAGES = 10_000;
 
 export interface VerifyProgress {
@@ -71,6 +72,7 @@ async function check(context: StoreContext, handle: Handle, lengthBytes: number)
   // Moved while the header was read: whoever moved it has seen good bytes.
   if (catalog.find(key) !== handle || catalog.packOf(handle) !== pack || catalog.positionOf(handle) !== positionBytes)
     return null;
+  if (result.outcome === 'unreadable') return damageAt(context, handle, 'unreadable', id);
   return dropDamaged(context, handle, result.outcome === 'read' ? 'changed' : result.outcome, id);
 }
 

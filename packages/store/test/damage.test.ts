@@ -59,6 +59,45 @@ test('a place the disk cannot read stays until somebody can do without it', asyn
   });
 });
 
+test('verify on a disk that reports errors names every chunk and forgets none', async (t) => {
+  await onHost(12, async ({ storage, disk }) => {
+    const all = chunks(20);
+    const damages: Damage[] = [];
+    const store = await openStore(storage, damages);
+    await store.putMany(all, DISK_A);
+    await store.sync();
+    disk.fail({ operation: 'read', pathPrefix: 'store/packs', times: 1000 });
+    const { damagedCount, damages: found } = await store.verify();
+    t.is(damagedCount, 20);
+    t.true(found.every(({ kind }) => kind === 'unreadable'));
+    t.deepEqual(damages, []);
+    disk.heal();
+    t.is((await store.verify()).damagedCount, 0);
+    t.is(await readAll(store, all), 20);
+    await store.close();
+  });
+});
+
+test('a reclaim on a disk that reports errors keeps the pack that it could not copy', async (t) => {
+  await onHost(13, async ({ storage, disk }) => {
+    const all = chunks(10);
+    const store = await openStore(storage, []);
+    for (const each of all) await store.put(each.id, each.bytes, DISK_B);
+    await store.putMany(all.slice(0, 2), DISK_A);
+    await store.putMany(chunks(60).slice(10), DISK_B);
+    await store.sync();
+    await store.remove(DISK_B);
+    const { path } = store.locate(all[0]!.id)!;
+    disk.fail({ operation: 'read', pathPrefix: path });
+    await store.reclaim();
+    t.is(store.locate(all[0]!.id)?.path, path);
+    await store.reclaim();
+    t.not(store.locate(all[0]!.id)?.path, path);
+    t.is(await readAll(store, all), 2);
+    await store.close();
+  });
+});
+
 test('verify finds every damaged chunk and counts what it read', async (t) => {
   await onHost(11, async ({ storage }) => {
     const all = chunks(50);
