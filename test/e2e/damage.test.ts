@@ -6,8 +6,9 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { NbdClient, pattern } from './nbd.ts';
-import { eventually, Host, type Json, temporaryFolder } from './processes.ts';
+import { inject } from './inject.ts';
+import { CMD, ERRNO, NbdClient, pattern } from './nbd.ts';
+import { eventually, Host, isInstalled, type Json, temporaryFolder } from './processes.ts';
 
 const MIB = 1024 * 1024;
 const CHUNK = 65_536;
@@ -109,6 +110,28 @@ test('a guest that reads a damaged chunk nobody else has waits for it and gets n
   t.true((await client.read(0, CHUNK)).equals(pattern(CHUNK, 9)));
   client.destroy();
   await outcome;
+  t.is((await home.ok('disk', 'seal', 'desktop')).sequence, 2);
+});
+
+test('a disk that reports errors for a while: reads fail, a verify names every chunk, and none is forgotten', async (t) => {
+  if (!isInstalled('strace')) return t.pass('strace is not installed');
+  const { home, content } = await imported(t, 4 * MIB);
+  const { socket } = await home.ok('disk', 'attach', 'desktop');
+  const client = await NbdClient.connect(String(socket), 'desktop');
+  const written = pattern(4096, 3);
+  t.is(await client.write(5 * CHUNK, written), 0);
+  content.set(written, 5 * CHUNK);
+  const failing = await inject(t, home.daemon!.pid, 'pread64,preadv,preadv2:error=EIO');
+  for (const offset of [3 * CHUNK, 5 * CHUNK]) {
+    const { errno } = await client.request(CMD.read, offset, 4096);
+    t.is(errno, ERRNO.io, `at ${offset}`);
+  }
+  const verified = await home.run(['store', 'verify']);
+  t.is(verified.errorCode, 'CHUNK_CORRUPT');
+  await failing.stop();
+  t.true((await client.read(0, content.length)).equals(content));
+  t.deepEqual((await home.ok('store', 'verify')).corrupt, []);
+  await client.close();
   t.is((await home.ok('disk', 'seal', 'desktop')).sequence, 2);
 });
 

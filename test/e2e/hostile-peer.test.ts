@@ -192,7 +192,7 @@ test('generations and epochs that nobody was entitled to sign are not taken, and
   t.is(await client.write(0, pattern(CHUNK, 9)), 0);
   await client.close();
   const sealed = await home.ok('disk', 'seal', 'desktop');
-  const heard = await office.ok('disk', 'wait', 'desktop', '--sequence', '2', '--timeout', '20');
+  const heard = await office.ok('disk', 'wait', 'desktop', '--sequence', '2', '--timeout', '40');
   t.is(heard.root, sealed.root);
   await home.ok('disk', 'handover', 'desktop', '--to', office.id);
   t.is((await office.info('desktop')).ownerHostId, office.id);
@@ -228,7 +228,7 @@ test('messages of ownership that are forged, repeated or poured out move nothing
   t.is((await home.run(['disk', 'rm', 'desktop'])).errorCode, 'LAST_COPY');
   t.is((await home.info('desktop')).safeToSwitchOff, false);
   await home.ok('disk', 'seal', 'desktop');
-  await office.ok('disk', 'wait', 'desktop', '--sequence', '2', '--timeout', '20');
+  await office.ok('disk', 'wait', 'desktop', '--sequence', '2', '--timeout', '40');
   await eventually('the member got over its ban, if it was banned', async () => {
     for (const host of [home, office]) await host.call('peer.unban', { hostId: keys.hostId });
     return liars.every(({ ready }) => ready.size > 0);

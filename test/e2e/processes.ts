@@ -45,7 +45,7 @@ export function temporaryFolder(t: ExecutionContext): string {
 export async function eventually<Found>(
   what: string,
   look: () => Promise<Found | null | undefined | false> | Found | null | undefined | false,
-  deadlineMs = 20_000,
+  deadlineMs = 40_000,
 ): Promise<Found> {
   const end = Date.now() + deadlineMs;
   let last = '';

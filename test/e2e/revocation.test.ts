@@ -50,11 +50,11 @@ test('a revoked host is told, and then hears and gets nothing more; the others s
   );
   const added = pattern(CHUNK, 42);
   const sealed = await writeAndSeal(home, 0, added);
-  t.is((await office.ok('disk', 'wait', 'desktop', '--sequence', '2', '--timeout', '20')).root, sealed.root);
+  t.is((await office.ok('disk', 'wait', 'desktop', '--sequence', '2', '--timeout', '40')).root, sealed.root);
   await office.ok('disk', 'take', 'desktop');
   t.is((await office.info('desktop')).ownerHostId, office.id);
   t.is((await writeAndSeal(office, CHUNK, added)).sequence, 3);
-  t.is((await home.ok('disk', 'wait', 'desktop', '--sequence', '3', '--timeout', '20')).epoch, 2);
+  t.is((await home.ok('disk', 'wait', 'desktop', '--sequence', '3', '--timeout', '40')).epoch, 2);
   // Its own agent says so, for everything that would need the others.
   const info = await hotel.info('desktop');
   t.deepEqual([info.sequence, info.epoch, info.ownerHostId, info.revoked], [1, 1, home.id, true]);
