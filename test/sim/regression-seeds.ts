@@ -19,4 +19,9 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     scenario: 'faults',
     found: 'one read error took the only copy of a chunk away, and its reader waited for ever',
   },
+  {
+    seed: '5043',
+    scenario: 'faults',
+    found: 'blocks overwritten in place before a failed sync were taken for durable by the next flush',
+  },
 ];

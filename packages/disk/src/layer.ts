@@ -40,6 +40,9 @@ export interface LayerContext {
   readonly blocksPerPiece: number;
 }
 
+/** Data that is written again goes in steps of this size. */
+const REWRITE_BYTES = 1024 * 1024;
+
 export class Layer {
   readonly header: LayerHeader;
   readonly map: BlockMap;
@@ -204,6 +207,24 @@ export class Layer {
       this.#flushedThrough = through;
     }
     await this.#journal.sync();
+  }
+
+  /**
+   * Hands all data to the kernel once more. After a sync that failed, what reads show is not what the disk holds, and the next sync would succeed
+   * without it; what is written again now is durable after `sync`.
+   */
+  async rewrite(): Promise<void> {
+    const buffer = new Uint8Array(REWRITE_BYTES);
+    for (const run of this.map.runs()) {
+      if (run.state !== BLOCK.data) continue;
+      const end = (run.first + run.count) * BLOCK_BYTES;
+      for (let positionBytes = run.first * BLOCK_BYTES; positionBytes < end; positionBytes += REWRITE_BYTES) {
+        const bytes = buffer.subarray(0, Math.min(REWRITE_BYTES, end - positionBytes));
+        await this.read(bytes, positionBytes);
+        await this.data.write([bytes], positionBytes);
+      }
+    }
+    this.dirty = true;
   }
 
   /** Records durably that the layers through `droppedThrough` are part of `base` now. */

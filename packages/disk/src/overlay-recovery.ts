@@ -4,7 +4,8 @@
  * - A layer without a header record was never completely made: its files go.
  * - Layers that a `rebased` record names are part of their new base: their files go.
  * - All layers but the uppermost were being frozen: they are synced and closed for writing.
- * - A `suspect` file says that a sync failed in this boot: what was not flushed is void, as after a power cut.
+ * - A `suspect` file says that a sync failed in this boot: what was not flushed is void, as after a power cut. Blocks that were flushed once and
+ *   overwritten since stay mapped, and show the old or the new bytes; whichever it is, it is written again, so that the next flush means it.
  */
 import { BLOCK_BYTES, type DiskId, DiskswarmError, type GenerationId, type Storage } from '@diskswarm/core';
 import { Layer, type LayerContext, layerPaths } from './layer.ts';
@@ -48,10 +49,12 @@ export async function recoverLayers(
     }
     const top = open.pop() ?? (await Layer.create(context, fresh));
     for (const layer of open) {
+      if (lost) await layer.rewrite();
       await layer.sync();
       await layer.freeze();
     }
     if (lost) {
+      await top.rewrite();
       // The verdict is in the layers' session records; once these are durable the file has done its work.
       await top.sync();
       await storage.remove(suspect);
