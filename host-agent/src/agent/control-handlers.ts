@@ -5,7 +5,7 @@
  */
 import path from 'node:path';
 import { DiskswarmError, fromHex, type HostId, PRIORITY, pieceIndex, toHex } from '@diskswarm/core';
-import { NONCE_BYTES, parseHostId } from '@diskswarm/identity';
+import { decodeEpochRecord, NONCE_BYTES, parseHostId } from '@diskswarm/identity';
 import type { ControlHandlers } from '../control/server.ts';
 import { openImage } from '../images/image-source.ts';
 import { type ImagePart, writeImage } from '../images/image-writer.ts';
@@ -117,6 +117,7 @@ export function controlHandlers(agent: Agent, scratchFolder: string): ControlHan
     },
     'disk.takeForce': async ({ name, record }) => {
       const disk = agent.disk(name);
+      decodeEpochRecord(fromHex(record), disk.records.genesis);
       // A new epoch of its own would only cut it off from what its guest wrote and nobody sealed.
       if (disk.ownership.standing().state === 'writable')
         return { ...ownershipOf(disk), forkName: disk.records.chain.current.forkName ?? '' };
