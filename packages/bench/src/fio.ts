@@ -46,7 +46,14 @@ export async function fio(job: FioJob): Promise<FioResult> {
 export async function fioVerify(uri: string, sizeBytes: number): Promise<void> {
   await run([
     ...['fio', '--name=verify', '--ioengine=nbd', `--uri=${uri}`, '--rw=randwrite', '--bs=4k', '--iodepth=16'],
-    ...[`--size=${sizeBytes}`, '--randseed=7', '--verify=crc32c', '--do_verify=1', '--verify_fatal=1'],
+    ...[
+      `--size=${sizeBytes}`,
+      '--randseed=7',
+      '--verify=crc32c',
+      '--do_verify=1',
+      '--verify_fatal=1',
+      '--verify_state_save=0',
+    ],
     ...['--output-format=json'],
   ]);
 }
