@@ -365,7 +365,7 @@ test('a client that goes away in the middle leaves whole blocks, and room for th
 });
 
 test('a foreign NBD client that is killed in the middle of its writes leaves an export that works', async (t) => {
-  if (!isInstalled('qemu-io')) return t.pass('qemu-io is not installed');
+  if (!isInstalled('qemu-io')) return t.fail('qemu-io is not installed: node scripts/setup.mjs test');
   const { home, image } = await homeWithImage(t, 16 * MIB);
   await home.ok('disk', 'import', image, '--name', 'desktop');
   const { uri } = (await home.ok('disk', 'attach', 'desktop')) as { uri: string };

@@ -104,7 +104,7 @@ test('SIGKILL during writes, again and again: what was acknowledged is there, al
 });
 
 test('a seal whose agent dies at any of its syncs is done or not begun, and loses no write', async (t) => {
-  if (!isInstalled('strace')) return t.pass('strace is not installed');
+  if (!isInstalled('strace')) return t.fail('strace is not installed: node scripts/setup.mjs test');
   const { folder, home, socket, content } = await attached(t, 4 * MIB);
   const restart = (): Promise<unknown> => home.start({ env: ONE_POOL_THREAD });
   await home.stop();
@@ -137,7 +137,7 @@ test('a seal whose agent dies at any of its syncs is done or not begun, and lose
 });
 
 test('qemu-io keeps its connection over a SIGKILL of the agent and finds all it wrote', async (t) => {
-  if (!isInstalled('qemu-io')) return t.pass('qemu-io is not installed');
+  if (!isInstalled('qemu-io')) return t.fail('qemu-io is not installed: node scripts/setup.mjs test');
   const { home, socket } = await attached(t, 32 * MIB);
   const options = `driver=nbd,server.type=unix,server.path=${socket},export=desktop,reconnect-delay=60`;
   const places = Array.from({ length: 480 }, (_, index) => index);
@@ -192,7 +192,7 @@ test('a guest goes on over a SIGKILL of the agent; all its files are there, and 
 });
 
 test('a sync that fails closes the export until somebody attaches it again, with all that was flushed before', async (t) => {
-  if (!isInstalled('strace')) return t.pass('strace is not installed');
+  if (!isInstalled('strace')) return t.fail('strace is not installed: node scripts/setup.mjs test');
   const { home, socket, content } = await attached(t, 4 * MIB);
   const client = await NbdClient.connect(socket, 'desktop');
   t.is(await client.write(0, pattern(BLOCK, 1)), 0);
@@ -244,7 +244,7 @@ function count(text: string, what: RegExp): number {
 }
 
 test('fio verifies its own writes on an export whose agent was killed and started again', async (t) => {
-  if (!isInstalled('fio')) return t.pass('fio is not installed');
+  if (!isInstalled('fio')) return t.fail('fio is not installed: node scripts/setup.mjs test');
   const { folder, home, uri } = await attached(t, 32 * MIB);
   const job = [
     'fio',

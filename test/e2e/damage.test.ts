@@ -114,7 +114,7 @@ test('a guest that reads a damaged chunk nobody else has waits for it and gets n
 });
 
 test('a disk that reports errors for a while: reads fail, a verify names every chunk, and none is forgotten', async (t) => {
-  if (!isInstalled('strace')) return t.pass('strace is not installed');
+  if (!isInstalled('strace')) return t.fail('strace is not installed: node scripts/setup.mjs test');
   const { home, content } = await imported(t, 4 * MIB);
   const { socket } = await home.ok('disk', 'attach', 'desktop');
   const client = await NbdClient.connect(String(socket), 'desktop');
