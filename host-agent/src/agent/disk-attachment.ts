@@ -204,11 +204,11 @@ export class DiskAttachment {
     this.#restingDirtyBytes = null;
   }
 
-  /** Refuses new writes and drains. CLIENT_CONNECTED while a client may write. */
-  async hold(): Promise<void> {
+  /** Refuses new writes and drains. CLIENT_CONNECTED while a client may write, except `live`: then its guest is stopped and moves too. */
+  async hold({ live = false }: { live?: boolean } = {}): Promise<void> {
     if (this.#open === null || this.#open.record.readOnly) return;
     const { writableClients } = await this.#open.attachment.status();
-    if (writableClients > 0) {
+    if (writableClients > 0 && !live) {
       throw new DiskswarmError(
         'CLIENT_CONNECTED',
         `disk "${this.#options.name}" is in use by ${writableClients} client(s) that may write; shut the virtual machine down first`,

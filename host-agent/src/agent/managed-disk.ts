@@ -4,6 +4,7 @@
  * Structural work (attach, detach, seal, the steps of a hand-over, removal) is done one at a time. What a user may wait for fires `changed`.
  */
 import { DiskswarmError, type GenerationId, type HostId, hasCode } from '@diskswarm/core';
+import type { Generation } from '@diskswarm/identity';
 import type { AttachmentInfo } from '../control/methods.ts';
 import type { AttachmentResolver } from './attachment-resolver.ts';
 import { ChangeSignal } from './change-signal.ts';
@@ -20,7 +21,8 @@ import { DiskTrace } from './disk-trace.ts';
 import type { Environment } from './environment.ts';
 import { FaultStatistics } from './fault-statistics.ts';
 import type { GenerationView } from './generation-view.ts';
-import { OwnershipDriver } from './ownership-driver.ts';
+import { LiveHandOver } from './live-hand-over.ts';
+import { handoverError, OwnershipDriver } from './ownership-driver.ts';
 import { OwnershipMail } from './ownership-mail.ts';
 import { PageFetch } from './page-fetch.ts';
 import { PieceChunks } from './piece-chunks.ts';
@@ -52,6 +54,9 @@ export class ManagedDisk {
   readonly #news: DiskNews;
   /** Ends what waits for chunks that may never come, so that the agent can stop. */
   readonly #closing = new AbortController();
+  /** The hand-over of a guest that moves while it runs; null for an ordinary one. */
+  #live: LiveHandOver | null = null;
+  #examineOffer: ((final: Generation) => Promise<void>) | null = null;
   #stopping: Promise<void> | null = null;
 
   constructor(env: Environment, name: string, records: DiskRecords) {
@@ -127,8 +132,8 @@ export class ManagedDisk {
       keys,
       random,
       actions: {
-        hold: () => this.attachment.hold(),
-        seal: async () => (await this.#sealer.seal({ signal: this.#closing.signal })).generation,
+        hold: () => this.#live?.hold() ?? this.attachment.hold(),
+        seal: () => this.#live?.finalSeal() ?? this.#finalSeal(),
         resume: () => this.attachment.resume(),
         fence: async () => {
           await this.#recordTrace(await this.attachment.fence());
@@ -137,6 +142,7 @@ export class ManagedDisk {
           this.#turns.assertOpen();
           await records.offerGeneration(final.bytes);
           await this.#adoptHead();
+          await this.#examineOffer?.(final);
         },
         send: (to, message) => this.peers.send(to, message),
         ownershipChanged: () => this.#news.recordsChanged(false),
@@ -288,6 +294,35 @@ export class ManagedDisk {
     return this.#turns.run(() => this.ownership.tellSource({ kind: 'start', to }));
   }
 
+  /** Hands the disk over while its guest moves too: the steps happen when the migration says so. Other structural work waits meanwhile. */
+  handOverLive(to: HostId): LiveHandOver {
+    const live = new LiveHandOver({
+      hold: () => this.attachment.hold({ live: true }),
+      seal: () => this.#finalSeal(),
+    });
+    live.begin(
+      () =>
+        this.#turns.run(async () => {
+          this.#live = live;
+          try {
+            await this.ownership.tellSource({ kind: 'start', to });
+          } finally {
+            this.#live = null;
+          }
+        }),
+      () =>
+        this.ownership.source.phase === 'relinquished'
+          ? null
+          : handoverError(this.disk, this.name, this.ownership.source),
+    );
+    return live;
+  }
+
+  /** Has offers of this disk examined by a migration, which may make them wait, and refuses them by rejecting. Null ends it. */
+  examineOffers(examine: ((final: Generation) => Promise<void>) | null): void {
+    this.#examineOffer = examine;
+  }
+
   /** Asks the owning host for the disk; the function returned tells its refusal, if it refused. */
   askOwner(nonce: Uint8Array): () => DiskswarmError | null {
     this.peers.send(this.records.chain.current.owner, { kind: 'ask', disk: this.disk, nonce });
@@ -344,6 +379,10 @@ export class ManagedDisk {
     await this.attachment.discardAll();
     await this.#env.store.remove(this.disk);
     await this.#env.store.reclaim().catch(this.#noted(`the space of disk "${this.name}" comes back later`));
+  }
+
+  async #finalSeal(): Promise<Generation> {
+    return (await this.#sealer.seal({ signal: this.#closing.signal })).generation;
   }
 
   /** A hint for the next boot: on a full disk it is done without. */
