@@ -20,6 +20,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   bitfield: 1,
   announce: 1,
   trace: 1,
+  qmp: 1,
   nbd: 1,
   wire: 2,
   store: 2,

@@ -54,6 +54,8 @@ export const ERROR_CODES = {
   PEER_MISBEHAVED: 'A peer broke the protocol and was disconnected.',
   PEER_UNREACHABLE: 'The peer cannot be reached.',
   PROTOCOL_ERROR: 'A message is malformed, too large, or out of turn.',
+  QMP_CLOSED: "QEMU ended, or its monitor's connection broke. `vm info` has the reason.",
+  QMP_ERROR: 'QEMU refused a command; the message has its words.',
   READ_FAILED: 'The state folder cannot be read; the message has the cause.',
   REVOKED: 'This host was revoked from the disk. Ask the owner.',
   ROLE_FORBIDS: 'The role of this host in the roster does not allow this.',
