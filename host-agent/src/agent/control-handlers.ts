@@ -25,7 +25,8 @@ const FIRST_NEWS_MS = 5_000;
 /** How long `rm` waits for a fresh receipt. */
 const RECEIPT_TIMEOUT_MS = 5_000;
 
-export function controlHandlers(agent: Agent, scratchFolder: string): ControlHandlers {
+/** What disks, peers and the store are asked; virtual machines have handlers of their own. */
+export function controlHandlers(agent: Agent, scratchFolder: string): Omit<ControlHandlers, `vm.${string}`> {
   return {
     'host.id': async () => ({ hostId: agent.env.hostId }),
     'disk.import': async (params, { signal, emit }) => {

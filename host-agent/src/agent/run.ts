@@ -13,8 +13,10 @@ import { workerOpener } from '../attachment/worker-attachment.ts';
 import { serveControl } from '../control/server.ts';
 import { isSocketPath } from '../export/socket-path.ts';
 import { loadHostKeys } from '../state/host-keys-file.ts';
-import { CONTROL_SOCKET, SCRATCH_FOLDER, SOCKETS_FOLDER } from '../state/layout.ts';
+import { CONTROL_SOCKET, MACHINES_FOLDER, SCRATCH_FOLDER, SOCKETS_FOLDER } from '../state/layout.ts';
 import { openStateFolder } from '../state/state-folder.ts';
+import { vmHandlers } from '../vm/vm-handlers.ts';
+import { VmManager } from '../vm/vm-manager.ts';
 import { Agent } from './agent.ts';
 import { controlHandlers } from './control-handlers.ts';
 import type { Log } from './environment.ts';
@@ -63,9 +65,11 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
     });
     try {
       const listen = await agent.start();
+      const vms = new VmManager(agent, path.join(state.dir, MACHINES_FOLDER));
+      await vms.start();
       const control = await serveControl({
         path: path.join(state.dir, CONTROL_SOCKET),
-        handlers: controlHandlers(agent, path.join(state.dir, SCRATCH_FOLDER)),
+        handlers: { ...controlHandlers(agent, path.join(state.dir, SCRATCH_FOLDER)), ...vmHandlers(agent, vms) },
         onDefect: (error, method) => options.log.error({ method, err: error }, `a defect in ${method}`),
       });
       return {
@@ -73,6 +77,7 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
         stop: async () => {
           try {
             await control.stop();
+            vms.stop();
             await agent.stop();
           } finally {
             state.release();

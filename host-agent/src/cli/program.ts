@@ -15,6 +15,7 @@ import { registerDiskMoveCommands } from './commands/disk-move.ts';
 import { registerHostCommands } from './commands/host.ts';
 import { registerOwnerCommands } from './commands/owner.ts';
 import { registerStatusCommand } from './commands/status.ts';
+import { registerVmCommands } from './commands/vm.ts';
 import type { CommandContext, GlobalOptions } from './context.ts';
 import { Output } from './output.ts';
 import { ownerFile, stateFolder } from './places.ts';
@@ -83,6 +84,7 @@ function makeProgram(action: Action, { stdout, stderr }: RunOptions): Command {
   registerDiskMemberCommands(disk, action);
   registerDiskMoveCommands(disk, action);
   registerDiskDataCommands(disk, action);
+  registerVmCommands(program, action);
   registerStatusCommand(program, action);
   return program;
 }

@@ -127,6 +127,26 @@ export interface Progress {
   readonly secondsLeft: number | null;
 }
 
+/** A virtual machine on this host. */
+export interface VmInfo {
+  readonly name: string;
+  readonly state: 'running' | 'incoming' | 'stopped' | 'moved' | 'inDoubt';
+  /** Why it is in this state and what to do; empty when there is nothing to say. */
+  readonly reason: string;
+  readonly memoryBytes: number;
+  readonly cpus: number;
+  readonly machine: string;
+  readonly accel: 'kvm' | 'tcg';
+  readonly disks: readonly { readonly diskId: string; readonly name: string | null }[];
+  readonly args: readonly string[];
+  /** Process id of QEMU; null when none runs. */
+  readonly pid: number | null;
+  readonly consoleSocket: string;
+  readonly consoleLog: string;
+  /** The last migration from or to this host; null before the first. */
+  readonly migration: Readonly<Record<string, unknown>> | null;
+}
+
 /** method → [parameters, result, events before the result]. */
 interface ControlMethods {
   'host.id': [Record<string, never>, { hostId: string }, never];
@@ -184,6 +204,15 @@ interface ControlMethods {
     { chunks: number; bytes: number; packs: number; packBytes: number; deadBytes: number },
     never,
   ];
+  'vm.start': [
+    { name: string; disks: string[]; memoryBytes: number | null; cpus: number | null; args: string[] },
+    VmInfo,
+    never,
+  ];
+  'vm.stop': [{ name: string; force: boolean }, VmInfo, never];
+  'vm.ls': [Record<string, never>, { vms: VmInfo[] }, never];
+  'vm.info': [{ name: string }, VmInfo, never];
+  'vm.allow': [{ args: string[] }, { allowed: string[] }, never];
   'store.verify': [Record<string, never>, { chunks: number; bytes: number; corrupt: string[] }, Progress];
 }
 

@@ -6,6 +6,13 @@
 import { DiskswarmError } from '@diskswarm/core';
 import { MAX_INVITATION_CHARS, NAME_PATTERN } from '@diskswarm/identity';
 import { z } from 'zod';
+import {
+  MAX_VM_ARGUMENT_BYTES,
+  MAX_VM_ARGUMENTS,
+  MAX_VM_CPUS,
+  MAX_VM_DISKS,
+  MAX_VM_MEMORY_BYTES,
+} from '../vm/definition.ts';
 import type { ControlMethod, ControlParams } from './methods.ts';
 
 const MAX_PATH_CHARS = 4096;
@@ -23,6 +30,7 @@ const hex = z
   .max(1024 * 1024);
 const hostId = z.string().regex(/^[0-9a-f]{136}$/, 'is not a host id (136 lower-case hex digits)');
 const sequence = z.int().min(1);
+const argumentsOfQemu = z.array(z.string().max(MAX_VM_ARGUMENT_BYTES)).max(MAX_VM_ARGUMENTS);
 const nothing = z.strictObject({});
 const named = z.strictObject({ name });
 
@@ -64,6 +72,17 @@ const SCHEMAS: { readonly [M in ControlMethod]: z.ZodType<ControlParams<M>> } = 
   'peer.unban': z.strictObject({ hostId }),
   status: nothing,
   'store.stats': nothing,
+  'vm.start': z.strictObject({
+    name,
+    disks: z.array(name).max(MAX_VM_DISKS),
+    memoryBytes: z.int().min(1).max(MAX_VM_MEMORY_BYTES).nullable(),
+    cpus: z.int().min(1).max(MAX_VM_CPUS).nullable(),
+    args: argumentsOfQemu,
+  }),
+  'vm.stop': z.strictObject({ name, force: z.boolean() }),
+  'vm.ls': nothing,
+  'vm.info': named,
+  'vm.allow': z.strictObject({ args: argumentsOfQemu }),
   'store.verify': nothing,
 };
 

@@ -22,3 +22,5 @@ export const CONTROL_SOCKET = 'control.sock';
 export const SCRATCH_FOLDER = 'scratch';
 /** The holder of the folder, `agent.lock.N`; the greatest N counts. */
 export const LOCK_PREFIX = 'agent.lock';
+/** Logs of virtual machines. */
+export const MACHINES_FOLDER = 'machines';

@@ -21,7 +21,12 @@ export type Liveness = 'alive' | 'dead' | 'unknowable';
 
 /** The name of the process that calls. */
 export function ownIdentity(): ProcessIdentity {
-  return { pid: process.pid, startTicks: startTicksOf(process.pid), bootId: bootId(), pidNamespace: pidNamespace() };
+  return identityOf(process.pid);
+}
+
+/** The name of a process of this machine that runs. */
+export function identityOf(pid: number): ProcessIdentity {
+  return { pid, startTicks: startTicksOf(pid), bootId: bootId(), pidNamespace: pidNamespace() };
 }
 
 /** Whether the named process still runs. */

@@ -65,6 +65,11 @@ export const ERROR_CODES = {
   SIGNATURE_INVALID: 'A signed record was altered, or signed by somebody else than it says; it was not taken.',
   STATE_VERSION: 'The state folder was written by another version of diskswarm.',
   TIMEOUT: 'What was waited for did not happen in time.',
+  VM_ARGS_NOT_ALLOWED:
+    "The machine's definition has a QEMU argument that another host chose and this host's user has not allowed. The message has the command that allows it.",
+  VM_EXISTS: 'A virtual machine of that name is on this host. Choose another name, or stop it.',
+  VM_NOT_FOUND: 'This host knows no virtual machine of that name. `vm ls` lists the ones it does.',
+  VM_STATE: 'The virtual machine is in a state that forbids this; the message says which.',
   WRITE_FAILED:
     'A write or sync to the state folder failed. The export was fenced, nothing acknowledged by a flush is lost; check the disk, then attach again.',
 } as const satisfies Record<string, string>;

@@ -1,0 +1,46 @@
+/** What the control socket can ask of this host's virtual machines, carried out. */
+import type { Agent } from '../agent/agent.ts';
+import type { VmInfo } from '../control/methods.ts';
+import type { ControlHandlers } from '../control/server.ts';
+import type { Vm } from './vm.ts';
+import type { VmManager } from './vm-manager.ts';
+
+type VmHandlers = Pick<ControlHandlers, 'vm.start' | 'vm.stop' | 'vm.ls' | 'vm.info' | 'vm.allow'>;
+
+export function vmHandlers(agent: Agent, vms: VmManager): VmHandlers {
+  const info = (vm: Vm): VmInfo => vmInfo(agent, vm);
+  return {
+    'vm.start': async (wanted) => info(await vms.startNew(wanted)),
+    'vm.stop': async ({ name, force }, { signal }) => {
+      const vm = vms.vm(name);
+      await vm.stop({ force, signal });
+      return info(vm);
+    },
+    'vm.ls': async () => ({ vms: vms.list().map(info) }),
+    'vm.info': async ({ name }) => info(vms.vm(name)),
+    'vm.allow': async ({ args }) => ({ allowed: [...(await vms.allow(args))] }),
+  };
+}
+
+export function vmInfo(agent: Agent, vm: Vm): VmInfo {
+  const { definition, state, reason, consoleSocket, report } = vm.record;
+  const { name, memoryBytes, cpus, machine, accel, args } = definition;
+  return {
+    name,
+    state,
+    reason,
+    memoryBytes,
+    cpus,
+    machine,
+    accel,
+    disks: definition.disks.map((diskId) => ({
+      diskId,
+      name: agent.disks.find(({ disk }) => disk === diskId)?.name ?? null,
+    })),
+    args,
+    pid: vm.process?.identity.pid ?? null,
+    consoleSocket,
+    consoleLog: vm.consoleLog,
+    migration: report === '' ? null : (JSON.parse(report) as Record<string, unknown>),
+  };
+}

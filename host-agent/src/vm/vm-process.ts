@@ -1,0 +1,142 @@
+/**
+ * One QEMU process: started so that it outlives the agent, found again after the agent's restart, watched until it ends.
+ *
+ * The process has a session of its own, and its output goes to files, so that neither a signal to the agent nor the agent's death reaches it. Which
+ * process it is, is told by pid and start time, never by pid alone. Leaves to others: what runs in it, its disks, its durable record.
+ */
+import { spawn } from 'node:child_process';
+import fs from 'node:fs/promises';
+import { type Clock, DiskswarmError, messageOf, sleep } from '@diskswarm/core';
+import { QmpClient } from '@diskswarm/qmp';
+import { identityOf, livenessOf, type ProcessIdentity } from '../state/process-identity.ts';
+import { type QemuCommand, qemuArguments } from './qemu-command.ts';
+import { QEMU } from './qemu-program.ts';
+import { qmpOverSocket } from './qmp-socket.ts';
+
+/** QEMU opens its monitor at once; on a loaded machine it takes seconds. */
+const START_PATIENCE_MS = 30_000;
+const RETRY_MS = 20;
+/** From the end of the monitor until the process is gone. */
+const EXIT_POLL_MS = 20;
+/** Of QEMU's last words that are kept as the reason. */
+const REASON_BYTES = 2000;
+
+export class VmProcess {
+  readonly identity: ProcessIdentity;
+  readonly qmp: QmpClient;
+  readonly qmpSocket: string;
+  readonly #clock: Clock;
+  readonly #log: string;
+  readonly #exited: Promise<string>;
+
+  private constructor(options: {
+    identity: ProcessIdentity;
+    qmp: QmpClient;
+    qmpSocket: string;
+    clock: Clock;
+    log: string;
+  }) {
+    this.identity = options.identity;
+    this.qmp = options.qmp;
+    this.qmpSocket = options.qmpSocket;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#exited = this.#watch();
+  }
+
+  /** Starts QEMU; resolves when its monitor works. QMP_CLOSED with QEMU's words when it ends before. */
+  static async launch(command: QemuCommand, { clock, log }: { clock: Clock; log: string }): Promise<VmProcess> {
+    await fs.rm(command.qmpSocket, { force: true });
+    const output = await fs.open(log, 'w', 0o600);
+    // The log of the console is made here, so that nobody else can read it.
+    await (await fs.open(command.consoleLog, 'a', 0o600)).close();
+    let failure: Error | null = null;
+    try {
+      const child = spawn(QEMU, qemuArguments(command), { detached: true, stdio: ['ignore', output.fd, output.fd] });
+      child.once('error', (error) => {
+        failure = error;
+      });
+      child.unref();
+      if (child.pid === undefined) await new Promise((resolve) => child.once('error', resolve));
+      if (child.pid === undefined)
+        throw new DiskswarmError('EXTERNAL_TOOL_FAILED', `${QEMU} could not be started: ${messageOf(failure)}`, {
+          data: { tool: QEMU },
+          cause: failure,
+        });
+      const identity = identityOf(child.pid);
+      const qmp = await connect(command.qmpSocket, identity, clock, log);
+      return new VmProcess({ identity, qmp, qmpSocket: command.qmpSocket, clock, log });
+    } finally {
+      await output.close();
+    }
+  }
+
+  /** The machine of an agent that ended; null when it is gone. */
+  static async reconnect(
+    identity: ProcessIdentity,
+    { qmpSocket, clock, log }: { qmpSocket: string; clock: Clock; log: string },
+  ): Promise<VmProcess | null> {
+    if (livenessOf(identity) !== 'alive') return null;
+    try {
+      return new VmProcess({ identity, qmp: await connect(qmpSocket, identity, clock, log), qmpSocket, clock, log });
+    } catch (error) {
+      if (livenessOf(identity) !== 'alive') return null;
+      throw error;
+    }
+  }
+
+  /** Resolves with QEMU's last words when the process is gone. */
+  get exited(): Promise<string> {
+    return this.#exited;
+  }
+
+  /** Ends QEMU: it flushes and quits, or is killed when it does not within `graceMs`. Resolves when it is gone. */
+  async quit(graceMs = 5000): Promise<void> {
+    void this.qmp.execute('quit', {}).catch(() => {});
+    await Promise.race([this.#exited, sleep(this.#clock, graceMs)]);
+    await this.kill();
+  }
+
+  /** Kills it at once. */
+  async kill(): Promise<void> {
+    if (livenessOf(this.identity) === 'alive') {
+      try {
+        process.kill(this.identity.pid, 'SIGKILL');
+      } catch {
+        // It ended by itself just now.
+      }
+    }
+    await this.#exited;
+  }
+
+  async #watch(): Promise<string> {
+    await this.qmp.closed;
+    while (livenessOf(this.identity) === 'alive') await sleep(this.#clock, EXIT_POLL_MS);
+    return lastWords(this.#log);
+  }
+}
+
+async function connect(socket: string, identity: ProcessIdentity, clock: Clock, log: string): Promise<QmpClient> {
+  const untilUs = clock.nowUs() + START_PATIENCE_MS * 1000;
+  for (;;) {
+    const open = await fs.stat(socket).then(
+      () => true,
+      () => false,
+    );
+    try {
+      if (open) return await QmpClient.open(qmpOverSocket(socket), { clock });
+    } catch (error) {
+      if (clock.nowUs() > untilUs) throw error;
+    }
+    if (livenessOf(identity) !== 'alive')
+      throw new DiskswarmError('QMP_CLOSED', `QEMU ended at once: ${await lastWords(log)}`, { data: { log } });
+    if (clock.nowUs() > untilUs)
+      throw new DiskswarmError('TIMEOUT', `QEMU opened no monitor within ${START_PATIENCE_MS / 1000} s; see ${log}`);
+    await sleep(clock, RETRY_MS);
+  }
+}
+
+async function lastWords(log: string): Promise<string> {
+  const text = await fs.readFile(log, 'utf8').catch(() => '');
+  return text.trim().slice(-REASON_BYTES);
+}

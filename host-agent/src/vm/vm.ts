@@ -1,0 +1,210 @@
+/**
+ * One virtual machine on this host: its record, its process while one runs, and its disks' exports.
+ *
+ * The record is durable before a process is trusted to exist, and after it ended. A process that ends by itself leaves its disks detached and its last
+ * words as the reason. Steps are taken one at a time.
+ */
+import { DiskswarmError, sleep } from '@diskswarm/core';
+import type { Agent } from '../agent/agent.ts';
+import { ChangeSignal } from '../agent/change-signal.ts';
+import type { ManagedDisk } from '../agent/managed-disk.ts';
+import { Turns } from '../agent/turns.ts';
+import type { VmDrive } from './qemu-command.ts';
+import { VmProcess } from './vm-process.ts';
+import { encodeVmRecord, type VmRecord, type VmState } from './vm-record.ts';
+
+/** A guest that was asked to power off may take so long before QEMU is told to quit. */
+const POWERDOWN_PATIENCE_MS = 60_000;
+
+export class Vm {
+  readonly name: string;
+  readonly changed = new ChangeSignal();
+  readonly #agent: Agent;
+  readonly #folder: string;
+  readonly #turns = new Turns();
+  #record: VmRecord;
+  #process: VmProcess | null = null;
+  /** Set while the process's end is somebody's wish. */
+  #ending = false;
+
+  /** `folder`: absolute, of the logs. */
+  constructor(agent: Agent, record: VmRecord, folder: string) {
+    this.name = record.definition.name;
+    this.#agent = agent;
+    this.#record = record;
+    this.#folder = folder;
+  }
+
+  get record(): VmRecord {
+    return this.#record;
+  }
+
+  /** The process that runs it; null when none does. */
+  get process(): VmProcess | null {
+    return this.#process;
+  }
+
+  get consoleLog(): string {
+    return `${this.#folder}/${this.name}.console.log`;
+  }
+
+  get qemuLog(): string {
+    return `${this.#folder}/${this.name}.qemu.log`;
+  }
+
+  /** The machine's disks on this host, in the order of its drives; DISK_NOT_FOUND. */
+  disks(): ManagedDisk[] {
+    return this.#record.definition.disks.map((id) => {
+      const found = this.#agent.disks.find(({ disk }) => disk === id);
+      if (found === undefined)
+        throw new DiskswarmError('DISK_NOT_FOUND', `this host does not know disk ${id} of machine "${this.name}"`, {
+          data: { disk: id, vm: this.name },
+        });
+      return found;
+    });
+  }
+
+  /** Attaches the disks and starts QEMU. Whatever fails leaves nothing running and nothing attached. */
+  start(): Promise<void> {
+    return this.#turns.run(async () => {
+      this.#assertIdle();
+      const attached: ManagedDisk[] = [];
+      try {
+        const drives: VmDrive[] = [];
+        for (const [index, disk] of this.disks().entries()) {
+          const info = await disk.attach({ readOnly: false, socket: null });
+          attached.push(disk);
+          drives.push({ node: `disk${index}`, socket: info.socket, exportName: info.exportName });
+        }
+        await this.#launch(drives, 'running');
+      } catch (error) {
+        for (const disk of attached) await disk.detach().catch(() => {});
+        throw error;
+      }
+    });
+  }
+
+  /** Starts QEMU paused, waiting for its memory, on exports that are there. */
+  startIncoming(drives: readonly VmDrive[]): Promise<VmProcess> {
+    return this.#turns.run(async () => {
+      this.#assertIdle();
+      await this.#launch(drives, 'incoming');
+      return this.#process!;
+    });
+  }
+
+  /** Takes up a machine that ran when the agent ended; one that is gone is recorded as stopped. */
+  resume(): Promise<void> {
+    return this.#turns.run(async () => {
+      const { process: identity, qmpSocket, state } = this.#record;
+      if (identity === null) return;
+      const { clock } = this.#agent.env;
+      const found = await VmProcess.reconnect(identity, { qmpSocket, clock, log: this.qemuLog });
+      if (found !== null) this.#adopt(found);
+      else
+        await this.#gone(
+          state === 'incoming' ? 'it ended while the agent was away' : 'QEMU ended while the agent was away',
+        );
+    });
+  }
+
+  /** Ends the machine: the guest is asked to power off, unless `force`. */
+  stop({ force, signal }: { force: boolean; signal: AbortSignal }): Promise<void> {
+    return this.#turns.run(async () => {
+      const running = this.#process;
+      if (running === null)
+        throw new DiskswarmError('VM_STATE', `machine "${this.name}" does not run`, { data: { vm: this.name } });
+      this.#ending = true;
+      try {
+        if (!force) {
+          await running.qmp.execute('system_powerdown', {}).catch(() => {});
+          const { clock } = this.#agent.env;
+          await Promise.race([running.exited, sleep(clock, POWERDOWN_PATIENCE_MS, { signal })]);
+        }
+        await running.quit();
+      } finally {
+        this.#ending = false;
+      }
+      await this.#gone('');
+    });
+  }
+
+  /** Ends the process, if one runs, and records `state`; the exports are left to the caller. */
+  release(state: VmState, reason: string): Promise<void> {
+    return this.#turns.run(async () => {
+      const running = this.#process;
+      this.#ending = true;
+      try {
+        await running?.quit(2000);
+      } finally {
+        this.#ending = false;
+      }
+      this.#process = null;
+      await this.#save({ state, reason, process: null });
+    });
+  }
+
+  /** An incoming machine is this host's now. */
+  note(change: Partial<Pick<VmRecord, 'state' | 'reason' | 'report'>>): Promise<void> {
+    return this.#save(change);
+  }
+
+  /** Lets the process be: it goes on, and the next agent finds it. */
+  leave(): void {
+    this.#ending = true;
+    this.#process?.qmp.close();
+  }
+
+  async #launch(drives: readonly VmDrive[], state: VmState): Promise<void> {
+    const { definition, qmpSocket, consoleSocket } = this.#record;
+    const process = await VmProcess.launch(
+      { definition, drives, qmpSocket, consoleSocket, consoleLog: this.consoleLog, incoming: state === 'incoming' },
+      { clock: this.#agent.env.clock, log: this.qemuLog },
+    );
+    try {
+      await this.#save({ state, reason: '', process: process.identity });
+    } catch (error) {
+      await process.kill(); // Nobody would find it again.
+      throw error;
+    }
+    this.#adopt(process);
+  }
+
+  #adopt(process: VmProcess): void {
+    this.#process = process;
+    this.changed.fire();
+    void process.exited.then((words) => {
+      if (this.#process !== process || this.#ending) return;
+      void this.#turns
+        .run(() => this.#gone(words))
+        .catch((error: unknown) =>
+          this.#agent.env.log.warn(
+            { vm: this.name },
+            `the end of machine "${this.name}" could not be recorded: ${String(error)}`,
+          ),
+        );
+    });
+  }
+
+  /** The process is gone: nothing of it is left attached. */
+  async #gone(reason: string): Promise<void> {
+    this.#process = null;
+    for (const disk of this.disks()) if (disk.attachment.attachment !== null) await disk.detach().catch(() => {});
+    await this.#save({ state: 'stopped', reason, process: null });
+  }
+
+  async #save(change: Partial<VmRecord>): Promise<void> {
+    this.#record = { ...this.#record, ...change };
+    await this.#agent.env.meta.commit({ [`vm/${this.name}`]: encodeVmRecord(this.#record) });
+    this.changed.fire();
+  }
+
+  #assertIdle(): void {
+    if (this.#process === null && this.#record.state !== 'inDoubt') return;
+    const why =
+      this.#record.state === 'inDoubt'
+        ? `is in doubt: ${this.#record.reason}`
+        : `runs already, as process ${this.#process?.identity.pid}`;
+    throw new DiskswarmError('VM_STATE', `machine "${this.name}" ${why}`, { data: { vm: this.name } });
+  }
+}
