@@ -20,6 +20,8 @@ import { infoHashOf, type SwarmSecret, topicOf } from '@diskswarm/identity';
 import {
   BittorrentChannel,
   BULK_EXTENSIONS,
+  CHANNEL_LANES,
+  type ChannelLane,
   type ChunkBuffers,
   CONTROL_EXTENSIONS,
   claimsMessages,
@@ -27,8 +29,6 @@ import {
   type ExtensionMessage,
   encodeExtension,
   generationMessages,
-  LANE_CLASSES,
-  type LaneClass,
   MAX_EPOCH_RECORDS,
   PieceSpaces,
 } from '@diskswarm/wire';
@@ -56,8 +56,8 @@ export class DiskChannel {
   readonly #membership: DiskMembership;
   readonly #buffers: ChunkBuffers;
   readonly #spaces: PieceSpaces;
-  readonly #halves: Readonly<Record<LaneClass, LaneHalf>>;
-  readonly #requests = new Map<RequestToken, { readonly lane: LaneClass; readonly index: number }>();
+  readonly #halves: Readonly<Record<ChannelLane, LaneHalf>>;
+  readonly #requests = new Map<RequestToken, { readonly lane: ChannelLane; readonly index: number }>();
   readonly #paths = new PathRequests();
   readonly #gate: RosterGate;
   /** Epoch records that came ahead of their generation. */
@@ -83,7 +83,7 @@ export class DiskChannel {
     this.#halves = { control: this.#half('control', infoHash), bulk: this.#half('bulk', infoHash) };
     this.#gate = new RosterGate({
       accept: (bundle) => this.#handlers?.onRoster(bundle) ?? Promise.resolve(),
-      lanesWork: () => LANE_CLASSES.every((kind) => this.#halves[kind].wire.ready && !this.isChoked(kind)),
+      lanesWork: () => CHANNEL_LANES.every((kind) => this.#halves[kind].wire.ready && !this.isChoked(kind)),
       onOpen: () => {
         if (this.#ready) return;
         this.#ready = true;
@@ -118,8 +118,8 @@ export class DiskChannel {
   }
 
   /** Lanes that work. */
-  get lanes(): LaneClass[] {
-    return LANE_CLASSES.filter((kind) => this.#halves[kind].wire.ready);
+  get lanes(): ChannelLane[] {
+    return CHANNEL_LANES.filter((kind) => this.#halves[kind].wire.ready);
   }
 
   /** Last measured round trip of the control lane, microseconds; null when not known yet. */
@@ -143,7 +143,7 @@ export class DiskChannel {
   }
 
   /** True when the peer takes no requests for now. */
-  isChoked(lane: LaneClass): boolean {
+  isChoked(lane: ChannelLane): boolean {
     return this.#halves[lane].wire.peerChoking;
   }
 
@@ -151,7 +151,7 @@ export class DiskChannel {
    * Asks for a chunk; the answer comes as `onPiece` or `onRejected` with the token returned.
    * Null when that cannot be sent: not ready, choked, already asked on this lane, or nobody opened the generation here.
    */
-  request(wanted: { generation: GenerationId; piece: PieceIndex; lane: LaneClass }): RequestToken | null {
+  request(wanted: { generation: GenerationId; piece: PieceIndex; lane: ChannelLane }): RequestToken | null {
     const space = this.#spaces.of(wanted.generation);
     if (!this.ready || space === undefined || wanted.piece >= space.pieces) return null;
     const half = this.#halves[wanted.lane];
@@ -223,6 +223,10 @@ export class DiskChannel {
     this.#say({ kind: 'ownership', message });
   }
 
+  sendMigration(message: Uint8Array): void {
+    this.#say({ kind: 'migration', message });
+  }
+
   /** Travels on the bulk lane. LIMIT_EXCEEDED when it does not fit a message. */
   sendTrace(generation: GenerationId, trace: Uint8Array): void {
     this.#say({ kind: 'trace', generation, trace });
@@ -236,11 +240,11 @@ export class DiskChannel {
   /** Begins the conversation; the side that was dialled answers on each lane when spoken to. Called by the session, once. */
   open(): void {
     this.#handlers = this.#membership.onChannel(this);
-    if (this.initiator) for (const kind of LANE_CLASSES) this.#openHalf(this.#halves[kind]);
+    if (this.initiator) for (const kind of CHANNEL_LANES) this.#openHalf(this.#halves[kind]);
   }
 
   /** Takes the channel's bytes of a lane; throws DiskswarmError on misbehaviour. Called by the session. */
-  receive(lane: LaneClass, bytes: Uint8Array): void {
+  receive(lane: ChannelLane, bytes: Uint8Array): void {
     if (this.#closed) return;
     this.#openHalf(this.#halves[lane]);
     this.#halves[lane].wire.receive(bytes);
@@ -251,7 +255,7 @@ export class DiskChannel {
     if (this.#closed) return;
     this.#closed = true;
     this.#gate.close();
-    for (const kind of LANE_CLASSES) {
+    for (const kind of CHANNEL_LANES) {
       this.#halves[kind].wire.close();
       this.#halves[kind].serving.close();
       this.#link.lane(kind)?.forget(this.number);
@@ -262,7 +266,7 @@ export class DiskChannel {
     this.#handlers = null;
   }
 
-  #half(kind: LaneClass, infoHash: Uint8Array): LaneHalf {
+  #half(kind: ChannelLane, infoHash: Uint8Array): LaneHalf {
     const { chunkSizeBytes } = this.#membership;
     const wire: BittorrentChannel = new BittorrentChannel(
       {
@@ -315,7 +319,7 @@ export class DiskChannel {
     half.wire.open();
   }
 
-  #answered(lane: LaneClass, index: number): RequestToken | undefined {
+  #answered(lane: ChannelLane, index: number): RequestToken | undefined {
     const { tokens } = this.#halves[lane];
     const token = tokens.get(index);
     tokens.delete(index);
@@ -373,6 +377,9 @@ export class DiskChannel {
         break;
       case 'ownership':
         this.#gate.pass(lengthBytes, () => this.#handlers?.onOwnership(message.message));
+        break;
+      case 'migration':
+        this.#gate.pass(lengthBytes, () => this.#handlers?.onMigration(message.message));
         break;
     }
   }

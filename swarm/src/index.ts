@@ -20,5 +20,6 @@ export { FetchEngine, type FetchEngineOptions } from './fetch/fetch-engine.ts';
 export type { FetchChannel, FetchDisk, FetchHolder, FetchStatistics, FetchTimes } from './fetch/ports.ts';
 export type { AddressSource } from './peer-book.ts';
 export * from './ports.ts';
+export type { PeerStream, StreamAcceptor, StreamHandlers } from './streams.ts';
 export { Swarm } from './swarm.ts';
 export type { PeerInfo, SwarmOptions } from './swarm-options.ts';

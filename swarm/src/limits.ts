@@ -57,5 +57,11 @@ export const MAX_ANNOUNCE_INTERVAL_MS = 3_600_000;
 export const MAX_ANNOUNCED_PEERS = 200;
 /** Arrays kept for arriving chunks, for each chunk size. */
 export const MAX_SPARE_BYTES = 8 * MIB;
+/** Streams between two hosts at once. */
+export const MAX_STREAMS = 64;
+/** Bytes of a stream that may be on their way before the rate is known: what waits here is added to a moving guest's pause. */
+export const FIRST_STREAM_WINDOW_BYTES = 256 * KIB;
+/** The same once a fast link over a long way needs more. */
+export const MAX_STREAM_WINDOW_BYTES = 16 * MIB;
 /** Chunks fetched at once for all disks, waiting ones included. */
 export const MAX_FETCHES = 65_536;

@@ -6,14 +6,14 @@
  */
 import type { ChunkId, HostId, PieceIndex } from '@diskswarm/core';
 import { DiskswarmError, PAGE_BYTES } from '@diskswarm/core';
-import type { BittorrentChannel, LaneClass, PathMessage, PieceSpaces } from '@diskswarm/wire';
+import type { BittorrentChannel, ChannelLane, PathMessage, PieceSpaces } from '@diskswarm/wire';
 import { MAX_PEER_PATHS } from './limits.ts';
 import type { DiskMembership } from './ports.ts';
 import type { RateMeter } from './rate-meter.ts';
 import type { UploadJob, UploadQueue, UploadSource } from './upload-queue.ts';
 
 export interface PeerServingOptions {
-  readonly lane: LaneClass;
+  readonly lane: ChannelLane;
   readonly host: HostId;
   readonly membership: DiskMembership;
   readonly spaces: PieceSpaces;

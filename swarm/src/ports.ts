@@ -65,6 +65,7 @@ export interface ChannelHandlers {
   onRejected(token: RequestToken): void;
   onTrace(generation: GenerationId, trace: Uint8Array): void;
   onOwnership(message: Uint8Array): void;
+  onMigration(message: Uint8Array): void;
   /** The last call. Requests without an answer are gone; path requests were rejected. */
   onClose(reason: ChannelClose): void;
 }

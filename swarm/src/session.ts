@@ -7,7 +7,7 @@
  */
 import { type Address, type Clock, type DiskId, DiskswarmError, type HostId, type Timer } from '@diskswarm/core';
 import { checkLaneProof, laneProof, type SwarmSecret } from '@diskswarm/identity';
-import { type ChunkBuffers, LANE_CLASSES, type LaneClass, type LaneControl } from '@diskswarm/wire';
+import { type ChannelLane, type ChunkBuffers, LANE_CLASSES, type LaneClass, type LaneControl } from '@diskswarm/wire';
 import type { ChannelLink } from './channel-link.ts';
 import { DiskChannel } from './disk-channel.ts';
 import type { DownloadLimiter } from './download-limiter.ts';
@@ -15,6 +15,8 @@ import { Lane } from './lane.ts';
 import type { ProvenLane } from './lane-handshake.ts';
 import { FAREWELL_MS, LINGER_MS, MAX_CHANNELS, PING_INTERVAL_MS } from './limits.ts';
 import type { ChannelClose, DiskMembership } from './ports.ts';
+import { type PeerStream, type StreamAcceptor, type StreamHandlers, Streams } from './streams.ts';
+import type { TokenBucket } from './token-bucket.ts';
 import type { UploadQueue } from './upload-queue.ts';
 
 /** What the swarm lends its sessions. */
@@ -23,6 +25,8 @@ export interface SessionHost {
   readonly self: HostId;
   readonly uploads: UploadQueue;
   readonly downloads: DownloadLimiter;
+  readonly uploadLimit: TokenBucket;
+  readonly acceptStream: StreamAcceptor;
   buffers(chunkSizeBytes: number): ChunkBuffers;
   memberships(): Iterable<DiskMembership>;
   /** The session works: the peer has spoken behind its hello. Once. */
@@ -54,6 +58,7 @@ export class Session {
   readonly #byDisk = new Map<DiskId, DiskChannel>();
   /** Channels this side asked for. */
   readonly #opening = new Map<number, Opening>();
+  readonly #streams: Streams;
   /** Highest channel number ever used; frames of closed ones still arrive for a while. */
   #highest = 0;
   #ticker: Timer | null = null;
@@ -73,6 +78,18 @@ export class Session {
     this.id = options.id;
     this.instance = options.instance;
     this.startedUs = owner.clock.nowUs();
+    const memory = (): Lane | undefined => this.#lanes.get('memory');
+    this.#streams = new Streams(
+      {
+        host: this.host,
+        initiator: this.initiator,
+        clock: owner.clock,
+        limit: owner.uploadLimit,
+        rttUs: () => memory()?.rttUs ?? null,
+        send: (channel, views) => memory()?.send(channel, views),
+      },
+      owner.acceptStream,
+    );
   }
 
   get closed(): boolean {
@@ -104,9 +121,12 @@ export class Session {
       downloads: this.#owner.downloads,
       handlers: {
         onAlive: () => this.#alive(kind),
-        onFrame: (from, channel, bytes) => this.#receive(from, channel, bytes),
+        onFrame: (from, channel, bytes) => {
+          if (kind === 'memory') this.#streams.receive(channel, bytes);
+          else this.#receive(from, kind, channel, bytes);
+        },
         onControl: (from, message) => this.#control(from, message),
-        onDrain: () => this.#owner.uploads.pump(),
+        onDrain: () => (kind === 'memory' ? this.#streams.drained() : this.#owner.uploads.pump()),
         onClose: (_lane, error) => this.close(error),
       },
     });
@@ -152,6 +172,7 @@ export class Session {
     this.#ticker?.cancel();
     this.#farewell?.cancel();
     for (const channel of this.#channels.values()) channel.close({ kind: 'session', error });
+    this.#streams.close();
     this.#channels.clear();
     this.#byDisk.clear();
     this.#opening.clear();
@@ -190,6 +211,13 @@ export class Session {
     );
   }
 
+  /** Opens a byte stream to the peer; PEER_UNREACHABLE while the memory lane is missing, LIMIT_EXCEEDED. */
+  openStream(label: string, handlers: (stream: PeerStream) => StreamHandlers): PeerStream {
+    if (this.#closed || this.lacks('memory'))
+      throw new DiskswarmError('PEER_UNREACHABLE', 'the other host is not connected', { data: { host: this.host } });
+    return this.#streams.open(label, handlers);
+  }
+
   /** All lanes are there. */
   get complete(): boolean {
     return LANE_CLASSES.every((kind) => this.#lanes.has(kind));
@@ -216,10 +244,11 @@ export class Session {
     this.#ticker = this.#owner.clock.setTimer(PING_INTERVAL_MS, tick, { background: true });
   }
 
-  #receive(lane: Lane, number: number, bytes: Uint8Array): void {
+  #receive(lane: Lane, kind: ChannelLane, number: number, bytes: Uint8Array): void {
     const channel = this.#channels.get(number);
-    if (channel !== undefined) channel.receive(lane.kind, bytes);
-    else if (number > this.#highest) throw new DiskswarmError('PROTOCOL_ERROR', 'a channel that nobody opened');
+    if (channel !== undefined) channel.receive(kind, bytes);
+    else if (number > this.#highest)
+      throw new DiskswarmError('PROTOCOL_ERROR', `a channel of the ${lane.kind} lane that nobody opened`);
   }
 
   #control(lane: Lane, message: LaneControl): void {

@@ -3,6 +3,7 @@ import type { Address, Clock, DiskswarmError, HostId, Random, Transport } from '
 import type { HostKeys } from '@diskswarm/identity';
 import type { LaneClass } from '@diskswarm/wire';
 import type { DiskChannel } from './disk-channel.ts';
+import type { StreamAcceptor } from './streams.ts';
 
 export interface SwarmOptions {
   readonly transport: Transport;
@@ -13,6 +14,8 @@ export interface SwarmOptions {
   readonly uploadBytesPerSecond?: number | null;
   /** The same from all peers. @default null */
   readonly downloadBytesPerSecond?: number | null;
+  /** Decides about byte streams that other hosts open here. @default all are refused */
+  readonly onStream?: StreamAcceptor;
   /** Told why hosts are sent away; for a log. */
   readonly onMisbehaviour?: (host: HostId, error: DiskswarmError) => void;
 }

@@ -12,7 +12,6 @@ import {
   type ConnectionHandlers,
   type DiskId,
   DiskswarmError,
-  formatAddress,
   fromHex,
   type HostId,
   hasCode,
@@ -21,7 +20,8 @@ import {
   type Timer,
   toHex,
 } from '@diskswarm/core';
-import { ChunkBuffers, type LaneHello, NONCE_BYTES } from '@diskswarm/wire';
+import { ChunkBuffers, LANE_CLASSES, type LaneClass, type LaneHello, NONCE_BYTES } from '@diskswarm/wire';
+import { listenAddress, refused } from './accepted.ts';
 import { type Ban, Bans } from './bans.ts';
 import type { DiskChannel } from './disk-channel.ts';
 import { DownloadLimiter } from './download-limiter.ts';
@@ -38,6 +38,7 @@ import {
 import { type AddressSource, type DueDial, PeerBook } from './peer-book.ts';
 import type { DiskMembership } from './ports.ts';
 import { Session, type SessionHost } from './session.ts';
+import type { PeerStream, StreamHandlers } from './streams.ts';
 import type { PeerInfo, SwarmOptions } from './swarm-options.ts';
 import { TokenBucket } from './token-bucket.ts';
 import { UploadQueue } from './upload-queue.ts';
@@ -163,6 +164,14 @@ export class Swarm {
     );
   }
 
+  /** Opens a byte stream to a connected host; PEER_UNREACHABLE, LIMIT_EXCEEDED. */
+  openStream(host: HostId, label: string, handlers: (stream: PeerStream) => StreamHandlers): PeerStream {
+    const session = this.#sessions.get(host);
+    if (session === undefined)
+      throw new DiskswarmError('PEER_UNREACHABLE', `host ${host} is not connected`, { data: { host } });
+    return session.openStream(label, handlers);
+  }
+
   /** Keeps a host away for `durationMs` and ends its session. */
   ban(host: HostId, durationMs: number, reason: string): void {
     this.#bans.add(host, durationMs, reason);
@@ -199,10 +208,13 @@ export class Swarm {
       self: this.#self,
       uploads: this.#uploads,
       downloads: this.#downloads,
+      uploadLimit: this.#uploadLimit,
+      acceptStream: (stream) => this.#options.onStream?.(stream) ?? null,
       buffers: (chunkSizeBytes) => this.#buffersOf(chunkSizeBytes),
       memberships: () => this.#memberships.values(),
       onUp: (session) => {
-        if (session.initiator && dialled !== null) void this.#dialBulk(session, dialled);
+        if (!session.initiator || dialled === null) return;
+        for (const kind of LANE_CLASSES) if (kind !== 'control') void this.#dialLane(session, kind, dialled);
       },
       onClosed: (session, error) => this.#closed(session, error),
     };
@@ -255,8 +267,8 @@ export class Swarm {
     const { kind, session: nonce } = hello.lane!;
     const id = toHex(nonce);
     const known = this.#sessions.get(host);
-    if (kind === 'bulk') {
-      if (known?.id === id && !known.initiator && known.lacks('bulk')) return known.attach('bulk', proven);
+    if (kind !== 'control') {
+      if (known?.id === id && !known.initiator && known.lacks(kind)) return known.attach(kind, proven);
       return refused(connection);
     }
     const instance = toHex(hello.instance);
@@ -328,18 +340,16 @@ export class Swarm {
     this.#dialDue();
   }
 
-  async #dialBulk(session: Session, address: Address): Promise<void> {
+  async #dialLane(session: Session, kind: LaneClass, address: Address): Promise<void> {
     // Any disk of both will do to prove the lane; the session's channels are proven on the control lane.
     const candidates = [...this.#memberships.values()].filter((membership) => membership.admits(session.host));
     let error: DiskswarmError | null = new DiskswarmError('PEER_UNREACHABLE', 'no disk is shared any more');
     for (const membership of candidates) {
       const secret = membership.secrets()[0];
       if (secret === undefined || session.closed) continue;
-      const lane = { kind: 'bulk', session: fromHex(session.id) } as const;
+      const lane = { kind, session: fromHex(session.id) };
       error = await this.#dial(address, { disk: membership.disk, secret }, lane, (proven) =>
-        proven.host === session.host && session.lacks('bulk')
-          ? session.attach('bulk', proven)
-          : refused(proven.connection),
+        proven.host === session.host && session.lacks(kind) ? session.attach(kind, proven) : refused(proven.connection),
       );
       if (error === null) return;
     }
@@ -363,7 +373,7 @@ export class Swarm {
         return this.#admits(disk, host);
       },
       wants: (host) => {
-        const wanted = lane.kind === 'bulk' || !this.#sessions.has(host);
+        const wanted = lane.kind !== 'control' || !this.#sessions.has(host);
         if (!wanted) this.#book.reached(address, host, this.#clock.nowUs());
         return wanted && this.#running;
       },
@@ -380,15 +390,4 @@ export class Swarm {
     this.#book.lost(session.host, this.#clock.nowUs(), session.complete);
     this.#dialDue();
   }
-}
-
-/** The lane is not wanted: nothing is said, the connection ends. */
-function refused(connection: Connection): ConnectionHandlers {
-  connection.close();
-  return { onData: () => undefined, onDrain: () => undefined, onClose: () => undefined };
-}
-
-/** Where a host that connected from `remote` accepts connections. */
-function listenAddress(remote: Address, port: number): Address {
-  return port === 0 ? remote : formatAddress(parseAddress(remote).host, port);
 }

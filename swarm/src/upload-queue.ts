@@ -6,7 +6,7 @@
  * fill them.
  */
 import type { Clock, Timer } from '@diskswarm/core';
-import type { LaneClass } from '@diskswarm/wire';
+import type { ChannelLane } from '@diskswarm/wire';
 import { MAX_BULK_READS, MAX_SERVE_READS, SERVE_AHEAD_BYTES } from './limits.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
@@ -18,7 +18,7 @@ export interface UploadJob {
 
 /** A lane of one disk of one peer. */
 export interface UploadSource {
-  readonly lane: LaneClass;
+  readonly lane: ChannelLane;
   /** Bytes handed to the lane that have not entered the connection. */
   backlogBytes(): number;
 }
@@ -32,9 +32,9 @@ interface Queue {
 export class UploadQueue {
   readonly #clock: Clock;
   readonly #limit: TokenBucket;
-  readonly #queues: Record<LaneClass, Queue[]> = { control: [], bulk: [] };
+  readonly #queues: Record<ChannelLane, Queue[]> = { control: [], bulk: [] };
   readonly #bySource = new Map<UploadSource, Queue>();
-  readonly #reads: Record<LaneClass, number> = { control: 0, bulk: 0 };
+  readonly #reads: Record<ChannelLane, number> = { control: 0, bulk: 0 };
   #timer: Timer | null = null;
   #pumping = false;
 

@@ -36,7 +36,7 @@ test('two hosts meet: a generation, claims, a piece, a path, a trace, a hand-ove
   t.true(channel.rttUs! > 0);
   t.deepEqual(
     office.swarm.peers().map(({ host, lanes }) => [host, lanes]),
-    [[home.id, ['control', 'bulk']]],
+    [[home.id, ['control', 'bulk', 'memory']]],
   );
   t.deepEqual(home.misbehaviour.concat(office.misbehaviour), []);
 });
@@ -142,7 +142,7 @@ test('disks come and go on a session, whichever side gets them first', async (t)
   const thirdAtHome = home.join(third);
   const shared = [secondAtHome, secondAtOffice, thirdAtHome, thirdAtOffice];
   t.true(await world.clock.until(() => shared.every(({ ready }) => ready.length === 1)));
-  t.is(world.network.dials, 2);
+  t.is(world.network.dials, 3);
 
   home.swarm.removeDisk(disk.genesis.disk);
   t.true(await world.clock.until(() => atOffice.closed.length === 1));

@@ -191,6 +191,7 @@ export class Liar implements DiskMembership {
       onPiece: () => {},
       onRejected: () => {},
       onTrace: () => {},
+      onMigration: () => {},
       onOwnership: (message) => void this.told.push(decodeOwnershipMessage(new Uint8Array(message))),
       onClose: () => void this.ready.delete(channel),
     };

@@ -1,11 +1,12 @@
 /** What an agent is composed of, and what it makes a disk of. The real parts are put in by run.ts, simulated ones by tests. */
-import type { Address, Clock, Random, Storage, Transport } from '@diskswarm/core';
+import type { Address, Clock, HostId, Random, Storage, Transport } from '@diskswarm/core';
 import type { HostKeys } from '@diskswarm/identity';
-import type { TrackerClient } from '@diskswarm/swarm';
+import type { PeerStream, StreamHandlers, TrackerClient } from '@diskswarm/swarm';
 import type { AttachmentOpener } from '../attachment/attachment.ts';
 import type { InitialRecords } from './disk-records.ts';
 import type { Environment, Log } from './environment.ts';
 import type { ImportSource } from './import-disk.ts';
+import type { ManagedDisk } from './managed-disk.ts';
 
 export interface AgentOptions {
   readonly storage: Storage;
@@ -35,4 +36,11 @@ export interface NewDisk {
   readonly sizeBytes: number;
   readonly source: ImportSource;
   readonly records: InitialRecords;
+}
+
+/** Takes what other hosts say about machines that move while they run. */
+export interface MigrationPort {
+  onMessage(disk: ManagedDisk, from: HostId, message: Uint8Array): void;
+  /** Null refuses the stream. */
+  onStream(stream: PeerStream): StreamHandlers | null;
 }

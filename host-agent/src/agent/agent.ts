@@ -17,7 +17,7 @@ import {
 } from '@diskswarm/identity';
 import { PackStore } from '@diskswarm/store';
 import { type AddressSource, DiskAnnouncer, FetchEngine, Swarm } from '@diskswarm/swarm';
-import type { AgentOptions, NewDisk } from './agent-options.ts';
+import type { AgentOptions, MigrationPort, NewDisk } from './agent-options.ts';
 import { DiskPages } from './disk-pages.ts';
 import { DiskRecords, diskKey, type InitialRecords } from './disk-records.ts';
 import type { Environment } from './environment.ts';
@@ -35,6 +35,8 @@ export class Agent {
   readonly #announcers = new Map<DiskId, DiskAnnouncer>();
   /** Names and disks that are being made or removed. */
   readonly #reserved = new Set<string>();
+  /** Who moves running machines; null where nobody does (the simulation of disks). */
+  migrations: MigrationPort | null = null;
   #env: Environment | null = null;
   #listen: Address | null = null;
   #stopping: Promise<void> | null = null;
@@ -103,6 +105,7 @@ export class Agent {
       clock,
       random,
       keys,
+      onStream: (stream) => this.migrations?.onStream(stream) ?? null,
       uploadBytesPerSecond: this.#options.uploadBytesPerSecond,
       downloadBytesPerSecond: this.#options.downloadBytesPerSecond,
       onMisbehaviour: (host, error) =>
@@ -123,6 +126,7 @@ export class Agent {
       log,
       bootId,
       socketFor,
+      migrationMail: (disk, from, message) => this.migrations?.onMessage(disk, from, message),
       announce: (disk) => this.#announcers.get(disk)?.announceNow(),
     };
     await this.#finishInterrupted();

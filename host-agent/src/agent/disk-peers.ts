@@ -52,6 +52,8 @@ export interface PeersListener {
   linkClosed(): void;
   trace(generation: GenerationId, trace: Uint8Array): void;
   ownership(from: HostId, message: OwnershipMessage): Promise<void>;
+  /** A message of a live migration, from a host that the roster admits. */
+  migration(from: HostId, message: Uint8Array): void;
   warn(message: string, error: unknown): void;
 }
 
@@ -172,6 +174,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
       onPiece: (token, bytes) => this.#fetch.piece(channel, token, bytes),
       onRejected: (token) => this.#fetch.rejected(channel, token),
       onTrace: (generation, trace) => this.#listener.trace(generation, trace),
+      onMigration: (message) => this.#listener.migration(link.host, new Uint8Array(message)),
       onOwnership: (message) => {
         const copy = new Uint8Array(message);
         inTurn(async () => {
@@ -276,6 +279,13 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
 
   send(to: HostId, message: OwnershipMessage): void {
     this.link(to)?.channel.sendOwnership(encodeOwnershipMessage(message));
+  }
+
+  /** Sends to the host; false when it is not connected. */
+  sendMigration(to: HostId, message: Uint8Array): boolean {
+    const link = this.link(to);
+    link?.channel.sendMigration(message);
+    return link !== undefined;
   }
 
   sendAll(message: OwnershipMessage): void {

@@ -4,6 +4,7 @@ import type { HostKeys } from '@diskswarm/identity';
 import type { PackStore } from '@diskswarm/store';
 import type { FetchEngine, Swarm } from '@diskswarm/swarm';
 import type { AttachmentOpener } from '../attachment/attachment.ts';
+import type { ManagedDisk } from './managed-disk.ts';
 import type { MetaTable } from './meta-table.ts';
 
 /** For people; never carries secrets. */
@@ -30,6 +31,8 @@ export interface Environment {
   readonly bootId: string;
   /** Looks for the hosts of a disk at once: its roster changed. */
   announce(disk: DiskId): void;
+  /** A message of a live migration came over a disk of the machine. */
+  migrationMail(disk: ManagedDisk, from: HostId, message: Uint8Array): void;
   /** Absolute path of the NBD socket of a disk that names none itself. */
   socketFor(name: string): Promise<string>;
 }

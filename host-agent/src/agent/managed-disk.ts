@@ -84,6 +84,7 @@ export class ManagedDisk {
         linkClosed: () => this.changed.fire(),
         trace: (generation, bytes) => this.#takeTrace(generation, bytes),
         ownership: (from, message) => this.#mail.take(from, message),
+        migration: (from, message) => env.migrationMail(this, from, message),
         warn,
       },
     });

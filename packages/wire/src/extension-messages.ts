@@ -86,6 +86,12 @@ export interface OwnershipMessage {
   readonly message: Uint8Array;
 }
 
+/** A message of a live migration, opaque here. */
+export interface MigrationMessage {
+  readonly kind: 'migration';
+  readonly message: Uint8Array;
+}
+
 export type ExtensionMessage =
   | RosterMessage
   | GenerationMessage
@@ -94,7 +100,8 @@ export type ExtensionMessage =
   | PathMessage
   | PagesMessage
   | TraceMessage
-  | OwnershipMessage;
+  | OwnershipMessage
+  | MigrationMessage;
 
 const PREFIX = 'ds_';
 
@@ -107,6 +114,7 @@ export const CONTROL_EXTENSIONS: readonly string[] = [
   'path',
   'pages',
   'ownership',
+  'migration',
 ].map((kind) => PREFIX + kind);
 export const BULK_EXTENSIONS: readonly string[] = [`${PREFIX}trace`];
 
@@ -126,6 +134,7 @@ function payloadOf(message: ExtensionMessage): Uint8Array {
     case 'roster':
       return message.bundle;
     case 'ownership':
+    case 'migration':
       return message.message;
     case 'generation':
       return encode({
@@ -161,7 +170,7 @@ function encode(fields: { readonly [key: string]: Canonical }): Uint8Array {
 export function decodeExtension(name: string, payload: Uint8Array): ExtensionMessage {
   const kind = name.slice(PREFIX.length) as ExtensionMessage['kind'];
   if (kind === 'roster') return { kind, bundle: payload };
-  if (kind === 'ownership') return { kind, message: payload };
+  if (kind === 'ownership' || kind === 'migration') return { kind, message: payload };
   const decode = (known: readonly string[]): RecordReader =>
     new RecordReader(decodeCanonical(payload, { maxBytes: MAX_EXTENSION_BYTES, what: name }), name, known);
   switch (kind) {

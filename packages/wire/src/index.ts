@@ -23,3 +23,4 @@ export * from './lane-hello.ts';
 export * from './limits.ts';
 export * from './message-framer.ts';
 export * from './piece-spaces.ts';
+export * from './stream-messages.ts';

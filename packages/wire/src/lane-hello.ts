@@ -11,8 +11,12 @@ export const PROTOCOL_VERSION = 1;
 /** Bytes of the random names of agent runs and sessions. */
 export const NONCE_BYTES = 16;
 /** Classes of lanes; a session has one of each. */
-export const LANE_CLASSES = ['control', 'bulk'] as const;
+export const LANE_CLASSES = ['control', 'bulk', 'memory'] as const;
+/** Lanes on which disks have channels. */
+export const CHANNEL_LANES = ['control', 'bulk'] as const;
 /** Control carries faults and everything small; bulk carries background chunks. */
+export type ChannelLane = (typeof CHANNEL_LANES)[number];
+/** Memory carries streams: the memory of guests that move. */
 export type LaneClass = (typeof LANE_CLASSES)[number];
 
 /** The parameters of a lane as one side states them. */

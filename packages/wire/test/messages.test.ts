@@ -54,6 +54,7 @@ const messages: Record<string, ExtensionMessage> = {
   pages: { kind: 'pages', request: 7, pages: [] },
   trace: { kind: 'trace', generation, trace: bytes(0, 1) },
   ownership: { kind: 'ownership', message: bytes(8, 8) },
+  migration: { kind: 'migration', message: bytes(9, 9) },
 };
 
 for (const [kind, message] of Object.entries(messages)) {
@@ -192,7 +193,7 @@ test('hello: both sides, and another version', (t) => {
   const answered = { instance, listenPort: 0, lane: null };
   t.deepEqual(decodeLaneHello(decoded(encodeLaneHello(answered)), 'responder'), answered);
   t.throws(() => decodeLaneHello(decoded({ ...encodeLaneHello(answered), protocol: 2 }), 'responder'));
-  t.throws(() => decodeLaneHello(decoded({ ...encodeLaneHello(asked), lane: 'memory' }), 'initiator'));
+  t.throws(() => decodeLaneHello(decoded({ ...encodeLaneHello(asked), lane: 'scenic' }), 'initiator'));
 });
 
 test('piece spaces: each side in its half, and late answers find their generation', (t) => {

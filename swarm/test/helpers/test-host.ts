@@ -35,6 +35,7 @@ import {
   type DiskServer,
   type OfferedGeneration,
   type RequestToken,
+  type StreamAcceptor,
   Swarm,
 } from '../../src/index.ts';
 
@@ -135,6 +136,7 @@ export class TestMembership implements DiskMembership {
       onPiece: (token, bytes) => this.pieces.push({ token, bytes, atUs: this.clock.nowUs() }),
       onRejected: (token) => this.rejected.push(token),
       onTrace: (_generation, trace) => this.traces.push(trace.slice()),
+      onMigration: () => {},
       onOwnership: (message) => this.ownership.push(message.slice()),
       onClose: (reason) => {
         this.closed.push(reason);
@@ -175,10 +177,14 @@ export class TestHost {
       clock,
       random,
       keys: this.keys,
+      onStream: (stream) => this.onStream(stream),
       onMisbehaviour: (_host, error) => this.misbehaviour.push(error),
       ...limits,
     });
   }
+
+  /** Refuses streams until a test says otherwise. */
+  onStream: StreamAcceptor = () => null;
 
   get id(): HostId {
     return this.keys.hostId;

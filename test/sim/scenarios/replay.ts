@@ -161,6 +161,7 @@ function handlers(world: World, keys: HostKeys, past: Past, channel: DiskChannel
     onRejected: () => {},
     onTrace: () => {},
     onOwnership: () => {},
+    onMigration: () => {},
     onClose: () => {
       closed = true;
     },
