@@ -27,6 +27,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   disk: 2,
   scheduler: 2,
   ownership: 2,
+  migration: 2,
   sim: 2,
   guest: 2,
   swarm: 3,

@@ -30,6 +30,8 @@ import type { PieceChunks } from './piece-chunks.ts';
 interface AttachmentRecord {
   readonly socket: string;
   readonly readOnly: boolean;
+  /** For a guest that is on its way here: takes writes once this host owns the disk. */
+  readonly incoming: boolean;
   /** The generation of a read-only attachment. */
   readonly generation: GenerationId;
 }
@@ -77,7 +79,12 @@ export class DiskAttachment {
 
   /** True for an export that takes writes, also while it is held. */
   get writable(): boolean {
-    return this.#open !== null && !this.#open.record.readOnly;
+    return this.#open !== null && !this.#open.record.readOnly && !this.#open.record.incoming;
+  }
+
+  /** True for an export that will take writes when its guest has come. */
+  get incoming(): boolean {
+    return this.#open?.record.incoming === true;
   }
 
   /** The overlay's folder in an epoch of this host. */
@@ -86,7 +93,7 @@ export class DiskAttachment {
   }
 
   /** Opens the export and remembers it. DISK_ATTACHED, NOT_OWNER, ROLE_FORBIDS, GENERATION_NOT_FOUND or what opening an overlay rejects with. */
-  async attach(wanted: { readOnly: boolean; socket: string | null }): Promise<AttachmentInfo> {
+  async attach(wanted: { readOnly: boolean; socket: string | null; incoming?: boolean }): Promise<AttachmentInfo> {
     const { env, name, records } = this.#options;
     if (this.#open !== null)
       throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached at ${this.#open.record.socket}`, {
@@ -99,10 +106,12 @@ export class DiskAttachment {
         `no generation of disk "${name}" is known yet; connect to a host that has it`,
         { data: { name } },
       );
-    if (!wanted.readOnly) this.#assertOwner();
+    const incoming = wanted.incoming === true;
+    if (!wanted.readOnly && !incoming) this.#assertOwner();
     const record = {
       socket: wanted.socket ?? (await env.socketFor(name)),
       readOnly: wanted.readOnly,
+      incoming,
       generation: head.id,
     };
     const open = await this.#openExport(record);
@@ -124,8 +133,14 @@ export class DiskAttachment {
     const { env, name, standing } = this.#options;
     const bytes = env.meta.get(this.#key);
     if (bytes === null) return;
-    const record = decodeRecord(bytes);
+    const found = decodeRecord(bytes);
     const { state } = standing();
+    // Its guest came, and the agent ended before it could say so.
+    const record = { ...found, incoming: found.incoming && state !== 'writable' };
+    if (record.incoming) {
+      await env.meta.commit({ [this.#key]: null });
+      return;
+    }
     if (!record.readOnly && (await isSuspect(env.storage, this.overlayFolder(this.#epoch)))) {
       await env.meta.commit({ [this.#key]: null });
       env.log.warn(
@@ -206,7 +221,7 @@ export class DiskAttachment {
 
   /** Refuses new writes and drains. CLIENT_CONNECTED while a client may write, except `live`: then its guest is stopped and moves too. */
   async hold({ live = false }: { live?: boolean } = {}): Promise<void> {
-    if (this.#open === null || this.#open.record.readOnly) return;
+    if (this.#open === null || !this.writable) return;
     const { writableClients } = await this.#open.attachment.status();
     if (writableClients > 0 && !live) {
       throw new DiskswarmError(
@@ -218,6 +233,25 @@ export class DiskAttachment {
       );
     }
     await this.#open.attachment.hold();
+  }
+
+  /** The guest has come and the disk is this host's: an incoming export shows the newest generation and takes writes. ATTACHMENT_STATE, NOT_OWNER. */
+  async activate(): Promise<void> {
+    const { env, name, records } = this.#options;
+    const open = this.#open;
+    const { head } = records;
+    if (open === null || !open.record.incoming || head === null)
+      throw new DiskswarmError('ATTACHMENT_STATE', `disk "${name}" waits for no guest`, {
+        data: { disk: records.disk },
+      });
+    this.#assertOwner();
+    const view = await this.#options.viewOf(head.id);
+    open.resolver.rebase(view);
+    await open.attachment.activate({ generation: head.id, root: head.root });
+    const record = { ...open.record, incoming: false };
+    this.#open = { ...open, record };
+    this.forgetDirtyBytes();
+    await env.meta.commit({ [this.#key]: encodeRecord(record) });
   }
 
   /** The store failed: no chunk counts as verified any more, here and in exports opened from now on. */
@@ -307,7 +341,7 @@ export class DiskAttachment {
   /** Ownership may move while a large overlay is opened: what opened in an epoch that is over is closed before any guest can reach it. */
   async #openExport(record: AttachmentRecord): Promise<Open> {
     const { env, name, records, statistics } = this.#options;
-    const epoch = this.#epoch;
+    const epoch = record.incoming ? records.chain.current.epoch + 1 : this.#epoch;
     const standing = this.#options.standing();
     const base = record.readOnly ? record.generation : (records.head?.id ?? record.generation);
     const view = await this.#options.viewOf(base);
@@ -328,13 +362,17 @@ export class DiskAttachment {
       chunkSizeBytes: geometry.chunkSizeBytes,
       base: { generation, root },
       epoch,
-      mode: record.readOnly ? 'read-only' : standing.state === 'held' ? 'held' : 'writable',
+      mode: modeOf(record, standing),
       overlayFolder: this.overlayFolder(epoch),
       socketPath: record.socket,
       bootId: env.bootId,
     };
     const open = { attachment: await env.opener.open(spec, resolver), resolver, record };
-    if (!record.readOnly && (this.#options.standing().state !== standing.state || this.#epoch !== epoch)) {
+    if (
+      !record.readOnly &&
+      !record.incoming &&
+      (this.#options.standing().state !== standing.state || this.#epoch !== epoch)
+    ) {
       await open.attachment.close();
       this.#assertOwner();
       throw new DiskswarmError('NOT_OWNER', `disk "${name}" changed hands while it was attached; attach it again`, {
@@ -372,10 +410,17 @@ export class DiskAttachment {
   }
 }
 
+function modeOf({ readOnly, incoming }: AttachmentRecord, standing: Standing): AttachmentSpec['mode'] {
+  if (readOnly) return 'read-only';
+  if (incoming) return 'incoming';
+  return standing.state === 'held' ? 'held' : 'writable';
+}
+
 function encodeRecord(record: AttachmentRecord): Uint8Array {
   return encodeCanonical({
     socket: record.socket,
     readOnly: record.readOnly ? 1 : 0,
+    ...(record.incoming ? { incoming: 1 } : {}),
     generation: idToBytes(record.generation),
   } satisfies Canonical);
 }
@@ -385,11 +430,13 @@ function decodeRecord(bytes: Uint8Array): AttachmentRecord {
   const reader = new RecordReader(decodeCanonical(bytes, { maxBytes: 4096, what }), what, [
     'socket',
     'readOnly',
+    'incoming',
     'generation',
   ]);
   return {
     socket: reader.text('socket', 1024),
     readOnly: reader.integer('readOnly', 0, 1) === 1,
+    incoming: reader.has('incoming') && reader.integer('incoming', 0, 1) === 1,
     generation: idFromBytes<GenerationId>(reader.bytes('generation', { length: 32 })),
   };
 }

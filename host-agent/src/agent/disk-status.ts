@@ -36,7 +36,9 @@ export async function diskInfo(disk: ManagedDisk): Promise<DiskInfo> {
 }
 
 export function historyOf(disk: ManagedDisk): HistoryEntry[] {
-  return disk.records.history().map((generation) => ({
+  // What a migration sealed on its way is not history.
+  const kept = disk.records.history().filter((generation) => generation.kept);
+  return kept.map((generation) => ({
     generationId: generation.id,
     sequence: generation.sequence,
     epoch: generation.epoch,

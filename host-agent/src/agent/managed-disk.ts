@@ -174,7 +174,7 @@ export class ManagedDisk {
       changed: this.changed,
       trace: (pieces) => this.#trace.pieces(pieces),
       sendAll: (message) => this.peers.sendAll(message),
-      isWanted: () => this.attachment.writable || records.member?.role === 'keeper',
+      isWanted: () => this.attachment.writable || this.attachment.incoming || records.member?.role === 'keeper',
     });
     this.attachment = new DiskAttachment({
       env,
@@ -258,12 +258,21 @@ export class ManagedDisk {
     return view;
   }
 
-  attach(wanted: { readOnly: boolean; socket: string | null }): Promise<AttachmentInfo> {
+  attach(wanted: { readOnly: boolean; socket: string | null; incoming?: boolean }): Promise<AttachmentInfo> {
     return this.#turns.run(async () => {
       const info = await this.attachment.attach(wanted);
       this.completion.update();
       this.changed.fire();
       return info;
+    });
+  }
+
+  /** The guest that moved has come with the disk: its export takes writes from now on. */
+  activate(): Promise<void> {
+    return this.#turns.run(async () => {
+      await this.attachment.activate();
+      this.completion.update();
+      this.changed.fire();
     });
   }
 
@@ -275,7 +284,7 @@ export class ManagedDisk {
   }
 
   /** Seals what was written; `changedPieces` is 0, and the generation the present one, when nothing was. NOT_OWNER, SEAL_NEEDS_CHUNKS. */
-  seal({ signal }: { signal: AbortSignal }): Promise<SealOutcome> {
+  seal({ signal, transient = false }: { signal: AbortSignal; transient?: boolean }): Promise<SealOutcome> {
     return this.#turns.run(() => {
       const standing = this.ownership.standing();
       if (standing.state === 'elsewhere')
@@ -286,7 +295,7 @@ export class ManagedDisk {
         throw new DiskswarmError('ATTACHMENT_STATE', `disk "${this.name}" is being handed over`, {
           data: { name: this.name },
         });
-      return this.#sealer.seal({ signal: AbortSignal.any([signal, this.#closing.signal]) });
+      return this.#sealer.seal({ signal: AbortSignal.any([signal, this.#closing.signal]), transient });
     });
   }
 

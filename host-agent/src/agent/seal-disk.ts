@@ -68,18 +68,18 @@ export class DiskSealer {
     this.#options = options;
   }
 
-  /** The newest generation, with all that was written up to the call. Not reentrant. SEAL_NEEDS_CHUNKS where remainders are not to be had. */
-  async seal({ signal }: { signal: AbortSignal }): Promise<SealOutcome> {
+  /** The newest generation, with all that was written up to the call; `transient`: one that only a migration needs, which history does not show. Not reentrant. SEAL_NEEDS_CHUNKS where remainders are not to be had. */
+  async seal({ signal, transient = false }: { signal: AbortSignal; transient?: boolean }): Promise<SealOutcome> {
     let changedPieces = 0;
     for (;;) {
-      const round = await this.#sealFrozen(signal);
+      const round = await this.#sealFrozen(signal, transient);
       changedPieces += round.changedPieces;
       if (!round.more) return { generation: round.generation, changedPieces };
     }
   }
 
   /** Seals what can be frozen now; `more` when seals that failed left so many layers that the newest writes had no place among them. */
-  async #sealFrozen(signal: AbortSignal): Promise<SealOutcome & { readonly more: boolean }> {
+  async #sealFrozen(signal: AbortSignal, transient: boolean): Promise<SealOutcome & { readonly more: boolean }> {
     const { name, records } = this.#options;
     const attachment = this.#options.attachment();
     const { head } = records;
@@ -91,8 +91,11 @@ export class DiskSealer {
     const layers = await this.#layers(attachment, view);
     try {
       const cut = await this.#cut(layers, view, signal);
-      if (cut === null) return { generation: head, changedPieces: 0, more: false };
-      const generation = cut.changedPieces === 0 ? head : await this.#record(head, cut.root);
+      if (cut === null && (transient || head.kept)) return { generation: head, changedPieces: 0, more: false };
+      if (cut === null) return { generation: await this.#keep(head), changedPieces: 0, more: false };
+      // What a user keeps follows a transient one even where nothing was written since.
+      const same = cut.changedPieces === 0 && (transient || head.kept);
+      const generation = same ? head : await this.#record(head, cut.root, !transient);
       if (records.head?.id !== generation.id) {
         throw new DiskswarmError(
           'GENERATION_UNTRUSTED',
@@ -197,8 +200,18 @@ export class DiskSealer {
     }
   }
 
+  /** The kept generation of what a transient one holds. */
+  async #keep(transient: Generation): Promise<Generation> {
+    const generation = await this.#record(transient, transient.root, true);
+    await this.#options.content.adoptSealed(generation);
+    const { resolver, writable } = this.#options.attachment();
+    if (writable) resolver?.rebase(await this.#options.viewOf(generation.id));
+    await this.#options.onSealed();
+    return generation;
+  }
+
   /** Signs the next generation and makes it durable. */
-  #record(parent: Generation, root: PageId): Promise<Generation> {
+  #record(parent: Generation, root: PageId, kept: boolean): Promise<Generation> {
     const { env, records } = this.#options;
     const { current } = records.chain;
     const { disk } = records;
@@ -210,7 +223,7 @@ export class DiskSealer {
       authority: current.authority,
       root,
       sizeBytes: parent.sizeBytes,
-      kept: true,
+      kept,
       wallMs: env.clock.wallMs(),
     };
     return records.offerGeneration(createGeneration(content, env.keys).bytes);

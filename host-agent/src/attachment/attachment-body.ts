@@ -6,24 +6,34 @@
  */
 
 import { Geometry } from '@diskswarm/chunk';
-import { DiskswarmError, type Storage } from '@diskswarm/core';
+import { DiskswarmError, PAGE_FANOUT, type Storage } from '@diskswarm/core';
 import { attach, DiskView, type FrozenLayerName, Overlay, PieceTable } from '@diskswarm/disk';
 import type { AttachmentOwner, AttachmentSpec, AttachmentState, BaseGeneration } from './attachment.ts';
 
 export class AttachmentBody {
   readonly view: DiskView;
-  readonly #overlay: Overlay | null;
+  readonly #spec: AttachmentSpec;
+  readonly #openOverlay: (base: BaseGeneration) => Promise<Overlay>;
+  #overlay: Overlay | null;
   readonly #pieces: PieceTable;
   #closing: Promise<void> | null = null;
 
-  private constructor(view: DiskView, overlay: Overlay | null, pieces: PieceTable) {
+  private constructor(
+    spec: AttachmentSpec,
+    view: DiskView,
+    overlay: Overlay | null,
+    pieces: PieceTable,
+    openOverlay: (base: BaseGeneration) => Promise<Overlay>,
+  ) {
+    this.#spec = spec;
     this.view = view;
     this.#overlay = overlay;
     this.#pieces = pieces;
+    this.#openOverlay = openOverlay;
   }
 
   /**
-   * Opens the overlay, which only a writable attachment has, and the view on top: a read-only one shows a sealed generation and nothing else.
+   * Opens the overlay, which only a writable attachment has, and the view on top: others show a sealed generation and nothing else.
    * `warmBytes` is what the machine's page cache is thought to keep of each: that much is read without leaving the thread.
    */
   static async open(
@@ -34,28 +44,28 @@ export class AttachmentBody {
   ): Promise<AttachmentBody> {
     const geometry = new Geometry(spec.sizeBytes, spec.chunkSizeBytes);
     const pieces = new PieceTable({ geometry, storage, resolver: owner, warmBytes });
-    const overlay =
-      spec.mode === 'read-only'
-        ? null
-        : await Overlay.open({
-            storage,
-            folder: spec.overlayFolder,
-            geometry,
-            disk: spec.disk,
-            epoch: spec.epoch,
-            base: spec.base.generation,
-            bootId: spec.bootId,
-            warmBytes,
-            onFailure: (error) => owner.failed(error),
-          });
+    const openOverlay = (base: BaseGeneration): Promise<Overlay> =>
+      Overlay.open({
+        storage,
+        folder: spec.overlayFolder,
+        geometry,
+        disk: spec.disk,
+        epoch: spec.epoch,
+        base: base.generation,
+        bootId: spec.bootId,
+        warmBytes,
+        onFailure: (error) => owner.failed(error),
+      });
+    const kind = spec.mode === 'held' ? 'writable' : spec.mode;
+    const overlay = kind === 'writable' ? await openOverlay(spec.base) : null;
     const view = new DiskView({
       geometry,
       pieces,
       overlay,
-      attachment: attach(overlay === null ? 'read-only' : 'writable', spec.epoch),
+      attachment: attach(kind, spec.epoch),
     });
     if (spec.mode === 'held') view.hold();
-    return new AttachmentBody(view, overlay, pieces);
+    return new AttachmentBody(spec, view, overlay, pieces, openOverlay);
   }
 
   get state(): AttachmentState {
@@ -79,6 +89,18 @@ export class AttachmentBody {
     this.view.hold();
     await this.view.drain();
     await this.#writable().flush();
+  }
+
+  /** ATTACHMENT_STATE unless it is incoming. The guest has read next to nothing: every leaf is looked at anew. */
+  async activate(base: BaseGeneration): Promise<void> {
+    if (this.state !== 'incoming')
+      throw new DiskswarmError('ATTACHMENT_STATE', `a ${this.state} attachment cannot be activated`, {
+        data: { disk: this.#spec.disk, state: this.state },
+      });
+    const overlay = await this.#openOverlay(base);
+    this.#overlay = overlay;
+    this.view.rebase(Array(Math.ceil(this.view.geometry.pieces / PAGE_FANOUT)).keys());
+    this.view.accept(this.#spec.epoch, overlay);
   }
 
   resume(): void {
@@ -106,7 +128,7 @@ export class AttachmentBody {
 
   #writable(): Overlay {
     if (this.#overlay === null)
-      throw new DiskswarmError('ATTACHMENT_STATE', 'a read-only attachment holds nothing to seal');
+      throw new DiskswarmError('ATTACHMENT_STATE', 'an attachment that takes no writes holds nothing to seal');
     return this.#overlay;
   }
 }

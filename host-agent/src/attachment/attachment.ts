@@ -7,9 +7,12 @@
 import type { ChunkId, DiskId, GenerationId } from '@diskswarm/core';
 import type { BaseResolver, FrozenLayerName } from '@diskswarm/disk';
 
-/** `held` is a writable one that refuses writes from its first moment on: a hand-over is in doubt. */
-type AttachmentMode = 'read-only' | 'writable' | 'held';
-export type AttachmentState = AttachmentMode | 'incoming' | 'fenced';
+/**
+ * `held` is a writable one that refuses writes from its first moment on: a hand-over is in doubt. `incoming` is shown as writable, and refuses writes
+ * until `activate`: a guest is on its way here.
+ */
+type AttachmentMode = 'read-only' | 'incoming' | 'writable' | 'held';
+export type AttachmentState = AttachmentMode | 'fenced';
 
 /** The sealed generation that lies under the overlay. */
 export interface BaseGeneration {
@@ -56,6 +59,8 @@ export interface Attachment {
   rebase(base: BaseGeneration, layer: number, changedLeaves: readonly number[]): Promise<void>;
   /** Refuses new writes and resolves when those in flight are done and durable. */
   hold(): Promise<void>;
+  /** The acceptance is durable: an incoming attachment shows `base` and takes writes in the epoch of its spec from now on. */
+  activate(base: BaseGeneration): Promise<void>;
   /** The store failed: chunks that were verified before are verified again at every read from now on. */
   distrust(): void;
   /** Back to writable after `hold`, when a hand-over was given up before its relinquish. */

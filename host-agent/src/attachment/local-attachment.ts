@@ -61,6 +61,10 @@ export class LocalAttachment implements Attachment {
     return this.#body.hold();
   }
 
+  activate(base: BaseGeneration): Promise<void> {
+    return this.#body.activate(base);
+  }
+
   distrust(): void {
     this.#body.distrust();
   }

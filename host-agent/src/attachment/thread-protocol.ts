@@ -21,6 +21,7 @@ export type ThreadCalls = {
   rebase: Call<{ base: BaseGeneration; layer: number; changedLeaves: readonly number[] }, void>;
   hold: Call<null, void>;
   resume: Call<null, void>;
+  activate: Call<BaseGeneration, void>;
   distrust: Call<null, void>;
   fence: Call<null, void>;
   close: Call<null, void>;

@@ -108,6 +108,10 @@ class WorkerAttachment implements Attachment {
     return this.#calls.call('hold', null);
   }
 
+  activate(base: BaseGeneration): Promise<void> {
+    return this.#calls.call('activate', base);
+  }
+
   distrust(): void {
     this.#calls.tell('distrust', null);
   }

@@ -57,6 +57,7 @@ const calls: ThreadCalls = {
   rebase: ({ base, layer, changedLeaves }) => body.rebase(base, layer, changedLeaves),
   hold: () => body.hold(),
   resume: () => body.resume(),
+  activate: (base) => body.activate(base),
   distrust: () => body.distrust(),
   fence: async () => {
     body.fence();

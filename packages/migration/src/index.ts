@@ -1,0 +1,10 @@
+/**
+ * Live migration of a machine and its disks: the state machines of both hosts, what they say to each other, and when rounds end. Pure.
+ *
+ * Knows no QEMU, disk or connection: the host agent carries the effects out and reports what came of them. What makes a hand-over safe is the
+ * ownership package's; here is only when it may begin, and who runs the guest meanwhile (docs/adr/0008-live-migration.md).
+ */
+export * from './destination.ts';
+export * from './message.ts';
+export * from './round-policy.ts';
+export * from './source.ts';

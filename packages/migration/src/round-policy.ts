@@ -1,0 +1,33 @@
+/**
+ * When rounds of the disk end: the next round, or on to memory and the pause. Pure.
+ *
+ * Each round sends what was written during the one before, so rounds shrink as long as the guest writes slower than the link carries. They end when what
+ * the next one would send fits into the pause, when they stop shrinking, or after MAX_ROUNDS. What is missing then comes as faults (hybrid) or inside
+ * the pause (precopy).
+ */
+
+/** A guest that writes about as fast as the link carries gets this many rounds at most. */
+export const MAX_ROUNDS = 32;
+/** A round that takes more than this part of the time of the one before is the last: going on pays no more. */
+const STILL_SHRINKING = 0.7;
+/** Rounds shorter than this are no measure of anything. */
+const LEAST_ROUND_US = 250_000;
+
+export interface RoundTimes {
+  /** Rounds that are done. */
+  readonly round: number;
+  /** From the seal of the last round until the destination had it. */
+  readonly lastUs: number;
+  /** The same of the round before; null after the first. */
+  readonly beforeUs: number | null;
+  readonly maxDowntimeMs: number;
+}
+
+export type RoundDecision = 'round' | 'memory';
+
+export function decideRound({ round, lastUs, beforeUs, maxDowntimeMs }: RoundTimes): RoundDecision {
+  if (round >= MAX_ROUNDS) return 'memory';
+  if (beforeUs === null) return lastUs <= LEAST_ROUND_US ? 'memory' : 'round';
+  if (lastUs <= Math.max(LEAST_ROUND_US, maxDowntimeMs * 1000)) return 'memory';
+  return lastUs > STILL_SHRINKING * beforeUs ? 'memory' : 'round';
+}

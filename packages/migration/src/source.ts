@@ -1,0 +1,272 @@
+/**
+ * The host that a running machine leaves: preparing → bulk → rounds → memory → switchover → confirming → relinquishing → post → ended.
+ *
+ * Until `relinquish` every failure ends the same way: everything is taken back and the guest goes on here, as if nothing had happened. From then on
+ * nothing but the destination's signed verdicts decides, and no deadline counts. Pure: effects are carried out in order by the host agent, which reports
+ * their results as events; an event that does not fit the phase changes nothing.
+ */
+import type { GenerationId } from '@diskswarm/core';
+import type { DiskMode, MigrationMessage } from './message.ts';
+import { decideRound } from './round-policy.ts';
+
+/** What the operator wants. */
+export interface MigrationPlan {
+  readonly migration: string;
+  readonly diskMode: DiskMode;
+  readonly maxDowntimeMs: number;
+  /** Connections of multifd; 0 for one plain connection. */
+  readonly channels: number;
+  readonly compress: boolean;
+  /** Opaque definition of the machine. */
+  readonly definition: Uint8Array;
+  readonly qemuVersion: string;
+}
+
+export type SourcePhase =
+  | 'preparing'
+  | 'bulk'
+  | 'rounds'
+  | 'memory'
+  | 'switchover'
+  | 'confirming'
+  | 'relinquishing'
+  | 'post'
+  | 'ended';
+
+/** How it ended. */
+export type SourceOutcome =
+  /** The machine runs at the destination, and nothing depends on this host any more. */
+  | { readonly result: 'done' }
+  /** The guest goes on here. */
+  | { readonly result: 'cancelled' | 'failed' | 'refused'; readonly code: string; readonly message: string };
+
+export interface SourceState {
+  readonly phase: SourcePhase;
+  readonly plan: MigrationPlan;
+  /** The last round that was sealed; 0 before the first. */
+  readonly round: number;
+  readonly sealedUs: number;
+  readonly lastRoundUs: number | null;
+  /** What the destination misses of the last round; null before it said so. */
+  readonly missingBytes: number | null;
+  readonly finalReady: boolean;
+  readonly memoryCompleted: boolean;
+  readonly running: boolean;
+  readonly outcome: SourceOutcome | null;
+}
+
+export type SourceEvent =
+  | { readonly kind: 'started' }
+  | { readonly kind: 'message'; readonly message: MigrationMessage; readonly nowUs: number }
+  /** The seal of a round is durable. */
+  | { readonly kind: 'sealed'; readonly generations: readonly GenerationId[]; readonly nowUs: number }
+  /** QEMU's migration reached a state. */
+  | { readonly kind: 'memory'; readonly status: 'pre-switchover' | 'completed' }
+  /** Exports are drained and refuse writes. */
+  | { readonly kind: 'held' }
+  | { readonly kind: 'finalSealed'; readonly generations: readonly GenerationId[] }
+  /** Every disk's relinquish is durable and sent. */
+  | { readonly kind: 'relinquished' }
+  | { readonly kind: 'verdict'; readonly accepted: boolean; readonly message: string }
+  /** Receipts say that nothing depends on this host. */
+  | { readonly kind: 'free' }
+  /** Something failed, a deadline passed, the link is gone, the guest ended, or the operator cancels. */
+  | {
+      readonly kind: 'failed';
+      readonly result: 'cancelled' | 'failed';
+      readonly code: string;
+      readonly message: string;
+    };
+
+export type SourceEffect =
+  | { readonly kind: 'send'; readonly message: MigrationMessage }
+  | { readonly kind: 'sealRound' }
+  /** QMP: capabilities, parameters, migrate. */
+  | { readonly kind: 'startMemory' }
+  | { readonly kind: 'hold' }
+  | { readonly kind: 'finalSeal' }
+  /** QMP: migrate-continue. */
+  | { readonly kind: 'continueMemory' }
+  | { readonly kind: 'relinquish' }
+  /** Fails the migration when the phase has not changed after so long; replaces the deadline before. 0 for none. */
+  | { readonly kind: 'deadline'; readonly ms: number }
+  /** Cancel memory, lift hold and throttle, resume the guest if it was stopped, tell the destination. */
+  | { readonly kind: 'takeBack'; readonly code: string; readonly message: string }
+  /** The machine runs elsewhere: its QEMU here ends, and what throttled it too. */
+  | { readonly kind: 'leave' }
+  | { readonly kind: 'ended'; readonly outcome: SourceOutcome };
+
+export interface SourceStep {
+  readonly state: SourceState;
+  readonly effects: readonly SourceEffect[];
+}
+
+const PREPARE_MS = 60_000;
+/** The guest is stopped: what is not through by then is taken back. */
+const PAUSE_MS = 30_000;
+
+/** Where a migration begins; feed `started`. */
+export function initialSource(plan: MigrationPlan): SourceState {
+  return {
+    phase: 'preparing',
+    plan,
+    round: 0,
+    sealedUs: 0,
+    lastRoundUs: null,
+    missingBytes: null,
+    finalReady: false,
+    memoryCompleted: false,
+    running: false,
+    outcome: null,
+  };
+}
+
+/** True while a failure takes everything back. */
+export function canTakeBack(phase: SourcePhase): boolean {
+  return phase !== 'relinquishing' && phase !== 'post' && phase !== 'ended';
+}
+
+export function applySource(state: SourceState, event: SourceEvent): SourceStep {
+  const { plan, phase } = state;
+  const { migration } = plan;
+  switch (event.kind) {
+    case 'started':
+      return {
+        state,
+        effects: [
+          { kind: 'deadline', ms: PREPARE_MS },
+          {
+            kind: 'send',
+            message: {
+              kind: 'prepare',
+              migration,
+              definition: plan.definition,
+              qemuVersion: plan.qemuVersion,
+              diskMode: plan.diskMode,
+            },
+          },
+        ],
+      };
+    case 'message':
+      return event.message.migration === migration ? hear(state, event.message, event.nowUs) : same(state);
+    case 'sealed': {
+      if (phase !== 'bulk' && phase !== 'rounds') return same(state);
+      const round = state.round + 1;
+      const message = { kind: 'round', migration, round, generations: event.generations } as const;
+      return {
+        state: { ...state, round, sealedUs: event.nowUs, missingBytes: null },
+        effects: [{ kind: 'send', message }],
+      };
+    }
+    case 'memory':
+      return memory(state, event.status);
+    case 'held':
+      return phase === 'switchover' ? { state, effects: [{ kind: 'finalSeal' }] } : same(state);
+    case 'finalSealed': {
+      if (phase !== 'switchover') return same(state);
+      return {
+        state,
+        effects: [{ kind: 'send', message: { kind: 'final', migration, generations: event.generations } }],
+      };
+    }
+    case 'relinquished':
+      return same(state);
+    case 'verdict':
+      return phase === 'relinquishing' ? conclude(state, event.accepted, event.message) : same(state);
+    case 'free':
+      return phase === 'post' ? end(state, { result: 'done' }, []) : same(state);
+    case 'failed':
+      return canTakeBack(phase) ? takeBack(state, event.result, event.code, event.message) : same(state);
+  }
+}
+
+function hear(state: SourceState, message: MigrationMessage, nowUs: number): SourceStep {
+  const { phase, plan } = state;
+  switch (message.kind) {
+    case 'prepared':
+      if (phase !== 'preparing') return same(state);
+      return { state: { ...state, phase: 'bulk' }, effects: [{ kind: 'deadline', ms: 0 }, { kind: 'sealRound' }] };
+    case 'refused':
+      return canTakeBack(phase) ? takeBack(state, 'refused', message.code, message.message) : same(state);
+    case 'progress':
+      return progress(state, message.round, message.known, message.missingBytes, nowUs);
+    case 'memoryReady':
+      return phase === 'memory' ? { state, effects: [{ kind: 'startMemory' }] } : same(state);
+    case 'finalReady': {
+      if (phase !== 'switchover' || state.finalReady) return same(state);
+      return { state: { ...state, phase: 'confirming', finalReady: true }, effects: [{ kind: 'continueMemory' }] };
+    }
+    case 'confirmed':
+      if (phase !== 'confirming' || !state.memoryCompleted) return same(state);
+      return {
+        state: { ...state, phase: 'relinquishing' },
+        effects: [{ kind: 'deadline', ms: 0 }, { kind: 'relinquish' }],
+      };
+    case 'running':
+      return { state: { ...state, running: true }, effects: [] };
+    case 'done':
+      return phase === 'post' ? end(state, { result: 'done' }, []) : same(state);
+    default:
+      return same({ ...state, plan });
+  }
+}
+
+function progress(state: SourceState, round: number, known: boolean, missingBytes: number, nowUs: number): SourceStep {
+  if (round !== state.round || (state.phase !== 'bulk' && state.phase !== 'rounds')) return same(state);
+  const next = { ...state, missingBytes };
+  const { diskMode, maxDowntimeMs } = state.plan;
+  if (diskMode === 'postcopy' && known) return toMemory(next);
+  if (!known || missingBytes > 0) return same(next);
+  const lastUs = nowUs - state.sealedUs;
+  const decision = decideRound({ round, lastUs, beforeUs: state.lastRoundUs, maxDowntimeMs });
+  if (decision === 'memory') return toMemory(next);
+  return { state: { ...next, phase: 'rounds', lastRoundUs: lastUs }, effects: [{ kind: 'sealRound' }] };
+}
+
+function toMemory(state: SourceState): SourceStep {
+  const { migration, channels, compress } = state.plan;
+  return {
+    state: { ...state, phase: 'memory' },
+    effects: [{ kind: 'send', message: { kind: 'openMemory', migration, channels, compress } }],
+  };
+}
+
+function memory(state: SourceState, status: 'pre-switchover' | 'completed'): SourceStep {
+  if (status === 'pre-switchover' && state.phase === 'memory') {
+    return {
+      state: { ...state, phase: 'switchover' },
+      effects: [{ kind: 'deadline', ms: PAUSE_MS }, { kind: 'hold' }],
+    };
+  }
+  if (status === 'completed' && state.phase === 'confirming' && !state.memoryCompleted) {
+    const message = { kind: 'completed', migration: state.plan.migration } as const;
+    return { state: { ...state, memoryCompleted: true }, effects: [{ kind: 'send', message }] };
+  }
+  return same(state);
+}
+
+/** A refusal that the destination signed gives everything back; an acceptance is the commit. */
+function conclude(state: SourceState, accepted: boolean, message: string): SourceStep {
+  if (!accepted) return takeBack(state, 'refused', 'HANDOVER_REFUSED', message);
+  return { state: { ...state, phase: 'post' }, effects: [{ kind: 'leave' }] };
+}
+
+function takeBack(
+  state: SourceState,
+  result: 'cancelled' | 'failed' | 'refused',
+  code: string,
+  message: string,
+): SourceStep {
+  return end(state, { result, code, message }, [{ kind: 'takeBack', code, message }]);
+}
+
+function end(state: SourceState, outcome: SourceOutcome, effects: readonly SourceEffect[]): SourceStep {
+  return {
+    state: { ...state, phase: 'ended', outcome },
+    effects: [{ kind: 'deadline', ms: 0 }, ...effects, { kind: 'ended', outcome }],
+  };
+}
+
+function same(state: SourceState): SourceStep {
+  return { state, effects: [] };
+}
