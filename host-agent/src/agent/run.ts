@@ -12,6 +12,7 @@ import { createTlsTransport, httpTracker } from '@diskswarm/swarm/transport';
 import { workerOpener } from '../attachment/worker-attachment.ts';
 import { serveControl } from '../control/server.ts';
 import { isSocketPath } from '../export/socket-path.ts';
+import { Migrations } from '../migration/migrations.ts';
 import { loadHostKeys } from '../state/host-keys-file.ts';
 import { CONTROL_SOCKET, MACHINES_FOLDER, SCRATCH_FOLDER, SOCKETS_FOLDER } from '../state/layout.ts';
 import { openStateFolder } from '../state/state-folder.ts';
@@ -67,9 +68,15 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
       const listen = await agent.start();
       const vms = new VmManager(agent, path.join(state.dir, MACHINES_FOLDER));
       await vms.start();
+      const migrations = new Migrations(agent, vms, state.dir);
+      await migrations.start();
+      agent.migrations = migrations;
       const control = await serveControl({
         path: path.join(state.dir, CONTROL_SOCKET),
-        handlers: { ...controlHandlers(agent, path.join(state.dir, SCRATCH_FOLDER)), ...vmHandlers(agent, vms) },
+        handlers: {
+          ...controlHandlers(agent, path.join(state.dir, SCRATCH_FOLDER)),
+          ...vmHandlers(agent, vms, migrations),
+        },
         onDefect: (error, method) => options.log.error({ method, err: error }, `a defect in ${method}`),
       });
       return {

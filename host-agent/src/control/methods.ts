@@ -147,6 +147,33 @@ export interface VmInfo {
   readonly migration: Readonly<Record<string, unknown>> | null;
 }
 
+/** How far a migration is; `record` is its report. */
+export interface MigrationStatus {
+  readonly event: 'migration';
+  readonly name: string;
+  readonly to: string;
+  readonly phase: string;
+  readonly round: number;
+  /** Of the last round, at the destination; null before it said so. */
+  readonly missingBytes: number | null;
+  readonly memoryBytes: number;
+  readonly record: Readonly<Record<string, unknown>>;
+}
+
+/** What a migration would take, before anything moves. */
+export interface MigrationEstimate {
+  readonly name: string;
+  readonly to: string;
+  /** Of the disks, that the destination lacks. */
+  readonly diskBytes: number;
+  /** Of these, that no other connected host has: this host alone has to send them. */
+  readonly diskBytesOnlyHere: number;
+  readonly memoryBytes: number;
+  /** Measured towards the destination in the last seconds, or the wanted limit; null while nothing is known. */
+  readonly linkBytesPerSecond: number | null;
+  readonly seconds: number | null;
+}
+
 /** method → [parameters, result, events before the result]. */
 interface ControlMethods {
   'host.id': [Record<string, never>, { hostId: string }, never];
@@ -212,6 +239,24 @@ interface ControlMethods {
   'vm.stop': [{ name: string; force: boolean }, VmInfo, never];
   'vm.ls': [Record<string, never>, { vms: VmInfo[] }, never];
   'vm.info': [{ name: string }, VmInfo, never];
+  /** Ends when the machine runs at the destination, or `plan` was made. */
+  'vm.migrate': [
+    {
+      name: string;
+      to: string;
+      plan: boolean;
+      disk: 'precopy' | 'hybrid' | 'postcopy';
+      maxDowntimeMs: number;
+      bandwidthBytesPerSecond: number | null;
+      compress: boolean;
+      autoConverge: boolean;
+    },
+    MigrationStatus | MigrationEstimate,
+    MigrationStatus,
+  ];
+  /** `watch` ends with the migration. */
+  'vm.migrateStatus': [{ name: string; watch: boolean }, MigrationStatus, MigrationStatus];
+  'vm.migrateCancel': [{ name: string }, MigrationStatus, never];
   'vm.allow': [{ args: string[] }, { allowed: string[] }, never];
   'store.verify': [Record<string, never>, { chunks: number; bytes: number; corrupt: string[] }, Progress];
 }

@@ -82,6 +82,18 @@ const SCHEMAS: { readonly [M in ControlMethod]: z.ZodType<ControlParams<M>> } = 
   'vm.stop': z.strictObject({ name, force: z.boolean() }),
   'vm.ls': nothing,
   'vm.info': named,
+  'vm.migrate': z.strictObject({
+    name,
+    to: hostId,
+    plan: z.boolean(),
+    disk: z.enum(['precopy', 'hybrid', 'postcopy']),
+    maxDowntimeMs: z.int().min(1).max(600_000),
+    bandwidthBytesPerSecond: z.int().min(1024).nullable(),
+    compress: z.boolean(),
+    autoConverge: z.boolean(),
+  }),
+  'vm.migrateStatus': z.strictObject({ name, watch: z.boolean() }),
+  'vm.migrateCancel': named,
   'vm.allow': z.strictObject({ args: argumentsOfQemu }),
   'store.verify': nothing,
 };

@@ -2,14 +2,17 @@
 import type { Agent } from '../agent/agent.ts';
 import type { VmInfo } from '../control/methods.ts';
 import type { ControlHandlers } from '../control/server.ts';
+import { migrateHandlers } from '../migration/migrate-handlers.ts';
+import type { Migrations } from '../migration/migrations.ts';
 import type { Vm } from './vm.ts';
 import type { VmManager } from './vm-manager.ts';
 
-type VmHandlers = Pick<ControlHandlers, 'vm.start' | 'vm.stop' | 'vm.ls' | 'vm.info' | 'vm.allow'>;
+export type VmHandlers = Pick<ControlHandlers, Extract<keyof ControlHandlers, `vm.${string}`>>;
 
-export function vmHandlers(agent: Agent, vms: VmManager): VmHandlers {
+export function vmHandlers(agent: Agent, vms: VmManager, migrations: Migrations): VmHandlers {
   const info = (vm: Vm): VmInfo => vmInfo(agent, vm);
   return {
+    ...migrateHandlers(agent, vms, migrations),
     'vm.start': async (wanted) => info(await vms.startNew(wanted)),
     'vm.stop': async ({ name, force }, { signal }) => {
       const vm = vms.vm(name);

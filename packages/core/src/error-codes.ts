@@ -44,6 +44,8 @@ export const ERROR_CODES = {
   LAST_COPY:
     'No receipt says that another host has all of the disk, so this copy stays. Hand the disk over, or pull it elsewhere; --force removes it all the same.',
   LIMIT_EXCEEDED: 'Something outside asked for more than a documented limit (docs/LIMITS.md).',
+  MIGRATION_FAILED:
+    'A live migration ended before anything was given away; the message says why. The machine runs where it was.',
   NAME_EXISTS: 'A disk of that name exists on this host. Choose another --name.',
   NOT_OWNER: 'Another host owns the disk now; the message names it. `disk take` asks it for the disk.',
   OWNER_FILE_EXISTS: 'The owner file exists; it is never overwritten.',

@@ -10,6 +10,7 @@ import { ask, type CommandContext } from '../context.ts';
 import { parseCount, parseName, parseSize } from '../parse.ts';
 import type { Action } from '../program.ts';
 import { sizeText } from '../words.ts';
+import { registerVmMigrateCommands } from './vm-migrate.ts';
 
 interface StartOptions {
   readonly disk: readonly string[];
@@ -92,6 +93,8 @@ export function registerVmCommands(program: Command, action: Action): void {
         else await connectTerminal(consoleSocket, context);
       }),
     );
+
+  registerVmMigrateCommands(vm, action);
 
   vm.command('allow')
     .argument('<qemu-args...>', 'behind --: arguments for QEMU')

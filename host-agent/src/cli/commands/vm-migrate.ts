@@ -1,0 +1,126 @@
+/**
+ * `vm migrate | migrate-status | migrate-cancel`: a running machine moves to another host, with its disks.
+ *
+ * With --json the commands that go on print one object per line. The agent moves the machine: ending this program does not stop it.
+ */
+import type { HostId } from '@diskswarm/core';
+import type { Command } from 'commander';
+import type { MigrationEstimate, MigrationStatus } from '../../control/methods.ts';
+import { ask, type CommandContext } from '../context.ts';
+import { parseChoice, parseCount, parseHost, parseName, parseRate } from '../parse.ts';
+import type { Action } from '../program.ts';
+import { sizeText } from '../words.ts';
+
+const DISK_MODES = ['precopy', 'hybrid', 'postcopy'] as const;
+
+interface MigrateOptions {
+  readonly to: HostId;
+  readonly plan?: boolean;
+  readonly disk: (typeof DISK_MODES)[number];
+  readonly maxDowntime: number;
+  readonly bandwidth?: number;
+  readonly compress: boolean;
+  readonly autoConverge?: boolean;
+}
+
+const PHASES: Readonly<Record<string, string>> = {
+  preparing: 'asking the other host',
+  bulk: 'sending the disks',
+  rounds: 'sending what was written meanwhile',
+  memory: 'sending the memory',
+  switchover: 'the guest is paused: the last writes are sealed',
+  confirming: 'the guest is paused: the other host takes over',
+  relinquishing: 'the disks are given away',
+  post: 'the guest runs there; the rest of the disks follows',
+  ended: 'over',
+};
+
+export function registerVmMigrateCommands(vm: Command, action: Action): void {
+  vm.command('migrate')
+    .argument('<name>')
+    .requiredOption('--to <hostid>', 'the host that shall run it', (text) => parseHost('to', text))
+    .option('--plan', 'say what it would take, and move nothing')
+    .option(
+      '--disk <mode>',
+      'precopy: all before the pause ends; hybrid: what is missing then follows; postcopy: all of it follows',
+      (text) => parseChoice('disk', text, DISK_MODES),
+      'hybrid' as const,
+    )
+    .option('--max-downtime <ms>', "the memory's part of the pause, milliseconds", parseMilliseconds, 300)
+    .option('--bandwidth <rate>', 'bytes per second for the memory, for example 20M', (text) =>
+      parseRate('bandwidth', text),
+    )
+    .option('--no-compress', 'send the memory as it is')
+    .option('--auto-converge', 'slow the guest down when its memory changes faster than the link carries')
+    .description('move a running machine to another host')
+    .action(
+      action<[string], MigrateOptions>(async (context, [argument], options) => {
+        const name = parseName(argument);
+        const params = {
+          name,
+          to: options.to,
+          plan: options.plan === true,
+          disk: options.disk,
+          maxDowntimeMs: options.maxDowntime,
+          bandwidthBytesPerSecond: options.bandwidth ?? null,
+          compress: options.compress,
+          autoConverge: options.autoConverge === true,
+        };
+        const result = await ask(context, 'vm.migrate', params, (status) => show(context, status));
+        context.output.result(result, 'event' in result ? endOf(result) : planText(result));
+      }),
+    );
+
+  vm.command('migrate-status')
+    .argument('<name>')
+    .option('--watch', 'until it is over')
+    .description('how far the move of a machine from this host is')
+    .action(
+      action<[string], { watch?: boolean }>(async (context, [name], { watch }) => {
+        const params = { name: parseName(name), watch: watch === true };
+        const status = await ask(context, 'vm.migrateStatus', params, (each) => show(context, each));
+        context.output.result(status, textOf(status));
+      }),
+    );
+
+  vm.command('migrate-cancel')
+    .argument('<name>')
+    .description('take the machine back, as long as its disks were not given away')
+    .action(
+      action<[string]>(async (context, [name]) => {
+        const status = await ask(context, 'vm.migrateCancel', { name: parseName(name) });
+        context.output.result(status, `${status.name} stays here`);
+      }),
+    );
+}
+
+function show({ output }: CommandContext, status: MigrationStatus): void {
+  if (output.json) output.object(status);
+  else output.note(textOf(status));
+}
+
+function textOf({ phase, round, missingBytes, memoryBytes }: MigrationStatus): string {
+  const parts = [PHASES[phase] ?? phase];
+  if (round > 0) parts.push(`round ${round}`);
+  if (missingBytes !== null && missingBytes > 0) parts.push(`${sizeText(missingBytes)} of the disks to go`);
+  if (memoryBytes > 0) parts.push(`${sizeText(memoryBytes)} of memory sent`);
+  return parts.join(', ');
+}
+
+function endOf({ name, to, record }: MigrationStatus): string {
+  const pause = typeof record.stopToRunningMs === 'number' ? `, after a pause of ${record.stopToRunningMs} ms` : '';
+  return `${name} runs on host ${to.slice(0, 8)} now${pause}; \`diskswarm vm migrate-status ${name} --watch\` shows the rest of its disks following`;
+}
+
+function planText({ name, to, diskBytes, diskBytesOnlyHere, memoryBytes, seconds }: MigrationEstimate): string {
+  const time = seconds === null ? 'the link was not measured yet' : `about ${seconds} s`;
+  return (
+    `${name} to host ${to.slice(0, 8)}: ${sizeText(diskBytes)} of its disks are missing there, ${sizeText(diskBytesOnlyHere)} of it nobody else has; ` +
+    `at most ${sizeText(memoryBytes)} of memory; ${time}`
+  );
+}
+
+/** `300ms` or `300`. */
+function parseMilliseconds(text: string): number {
+  return parseCount('max-downtime', text.replace(/ms$/, ''));
+}

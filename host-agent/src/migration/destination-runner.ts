@@ -1,0 +1,286 @@
+/**
+ * The host that a machine comes to: carries out what the destination's state machine decides, with QEMU, the disks and the other agent.
+ *
+ * The disks' offers are examined by the ordinary hand-over, which waits here until all are in and the machine has arrived; what is refused is refused
+ * with a signature, so that the source can go on.
+ */
+import { DiskswarmError, type GenerationId, type HostId, sleep } from '@diskswarm/core';
+import type { Generation } from '@diskswarm/identity';
+import {
+  applyDestination,
+  beginDestination,
+  type DestinationEffect,
+  type DestinationEvent,
+  type DestinationState,
+  encodeMigrationMessage,
+  hasCommitted,
+  type MigrationMessage,
+  type OpenMemory,
+  type Prepare,
+} from '@diskswarm/migration';
+import type { PeerStream, StreamHandlers } from '@diskswarm/swarm';
+import type { Agent } from '../agent/agent.ts';
+import type { ManagedDisk } from '../agent/managed-disk.ts';
+import { codeOf } from '../agent/ownership-driver.ts';
+import type { VmDefinition } from '../vm/definition.ts';
+import type { VmDrive } from '../vm/qemu-command.ts';
+import type { Vm } from '../vm/vm.ts';
+import type { VmManager } from '../vm/vm-manager.ts';
+import type { VmProcess } from '../vm/vm-process.ts';
+import { checkArrival, missingBytes } from './arrival-check.ts';
+import { pipeToQemu } from './memory-pipe.ts';
+import { destinationCapabilities, multifdParameters } from './memory-settings.ts';
+import { Runner } from './runner.ts';
+
+/** Progress is told at least so often apart. */
+const PROGRESS_MS = 200;
+
+export interface DestinationOptions {
+  readonly agent: Agent;
+  readonly vms: VmManager;
+  readonly prepare: Prepare;
+  readonly from: HostId;
+  /** The disk whose channel carries the messages. */
+  readonly disk: ManagedDisk;
+  /** The state folder: what arrives needs room there. */
+  readonly folder: string;
+}
+
+interface Offer {
+  readonly final: Generation;
+  readonly decided: PromiseWithResolvers<void>;
+}
+
+export class DestinationRunner extends Runner<DestinationState, DestinationEvent, DestinationEffect> {
+  readonly from: HostId;
+  readonly #options: DestinationOptions;
+  readonly #agent: Agent;
+  readonly #offers = new Map<ManagedDisk, Offer>();
+  readonly #first: readonly DestinationEffect[];
+  #definition: VmDefinition | null = null;
+  #disks: readonly ManagedDisk[] = [];
+  #vm: Vm | null = null;
+  #process: VmProcess | null = null;
+  #socket = '';
+
+  constructor(options: DestinationOptions) {
+    const { state, effects } = beginDestination(options.prepare);
+    super(state, applyDestination, options.agent.env.log);
+    this.#first = effects;
+    this.#options = options;
+    this.#agent = options.agent;
+    this.from = options.from;
+  }
+
+  /** Name of the machine, once its definition was read. */
+  get name(): string | null {
+    return this.#definition?.name ?? null;
+  }
+
+  get vm(): Vm | null {
+    return this.#vm;
+  }
+
+  start(): void {
+    const { disk } = this.#options;
+    const watch = async (): Promise<void> => {
+      await disk.changed.until(() => disk.peers.link(this.from) === undefined, { signal: this.over.signal });
+      this.feed({ kind: 'failed', code: 'PEER_UNREACHABLE', message: `the connection to host ${this.from} was lost` });
+    };
+    watch().catch(() => {}); // Over.
+    this.run(this.#first);
+  }
+
+  /** A message of the source. */
+  hear(message: MigrationMessage): void {
+    this.feed({ kind: 'message', message });
+  }
+
+  /** One of QEMU's migration connections; null while QEMU does not listen. */
+  onStream(stream: PeerStream): StreamHandlers | null {
+    return this.#socket === '' || this.state.memoryArrived ? null : pipeToQemu(this.#socket, stream);
+  }
+
+  protected failed(error: DiskswarmError): void {
+    this.feed({ kind: 'failed', code: error.code, message: error.message });
+  }
+
+  protected perform(effect: DestinationEffect): void {
+    switch (effect.kind) {
+      case 'send':
+        this.#options.disk.peers.sendMigration(this.from, encodeMigrationMessage(effect.message));
+        return;
+      case 'check':
+        this.work(async () => {
+          const { definition, disks } = await checkArrival(effect.prepare, this.from, this.#options);
+          this.#definition = definition;
+          this.#disks = disks;
+          this.#vm = await this.#options.vms.make(definition);
+          for (const disk of disks) disk.examineOffers((final) => this.#examine(disk, final));
+          this.feed({ kind: 'checked' });
+        });
+        return;
+      case 'adopt':
+        this.work(() => this.#adopt(effect.round, effect.generations));
+        return;
+      case 'launch':
+        this.work(() => this.#launch());
+        return;
+      case 'openMemory':
+        this.work(() => this.#openMemory(effect.open));
+        return;
+      case 'adoptFinal':
+        this.work(async () => {
+          await this.#known(effect.generations);
+          if (effect.whole)
+            await Promise.all(this.#disks.map((disk) => disk.completion.complete({ signal: this.over.signal })));
+          await this.#agent.env.store.sync();
+          this.feed({ kind: 'finalAdopted' });
+        });
+        return;
+      case 'accept':
+        this.work(async () => {
+          for (const { decided } of this.#offers.values()) decided.resolve();
+          for (const disk of this.#disks)
+            await disk.changed.until(() => disk.ownership.standing().state === 'writable', {
+              signal: this.over.signal,
+            });
+          this.feed({ kind: 'accepted' });
+        });
+        return;
+      case 'refuse':
+        for (const { decided } of this.#offers.values())
+          decided.reject(new DiskswarmError(codeOf(effect.code), effect.message));
+        return;
+      case 'resume':
+        this.work(() => this.#resume());
+        return;
+      case 'discard':
+        void this.#discard(effect.code, effect.message);
+        return;
+      case 'ended':
+        if (effect.outcome.result !== 'discarded') void this.#finish(effect.outcome);
+    }
+  }
+
+  /** Waits until these generations are the newest here, with whole manifests. */
+  async #known(generations: readonly GenerationId[]): Promise<void> {
+    if (generations.length !== this.#disks.length)
+      throw new DiskswarmError('PROTOCOL_ERROR', 'not one generation for each disk', { data: { host: this.from } });
+    for (const [index, disk] of this.#disks.entries()) {
+      const wanted = generations[index]!;
+      await disk.changed.until(() => disk.content.head?.subject.generation === wanted, { signal: this.over.signal });
+      await disk.content.wholeManifest();
+    }
+  }
+
+  async #adopt(round: number, generations: readonly GenerationId[]): Promise<void> {
+    await this.#known(generations);
+    this.feed({ kind: 'adopted', round });
+    for (;;) {
+      const missing = this.#disks.reduce((sum, disk) => sum + missingBytes(disk), 0);
+      this.feed({ kind: 'progress', round, known: true, missingBytes: missing });
+      if (missing === 0 || this.state.round !== round || this.state.final !== null) return;
+      await sleep(this.#agent.env.clock, PROGRESS_MS, { signal: this.over.signal });
+    }
+  }
+
+  async #launch(): Promise<void> {
+    const vm = this.#vm!;
+    const drives: VmDrive[] = [];
+    for (const [index, disk] of this.#disks.entries()) {
+      const { socket, exportName } = await disk.attach({ readOnly: false, incoming: true, socket: null });
+      drives.push({ node: `disk${index}`, socket, exportName });
+    }
+    const process = await vm.startIncoming(drives);
+    this.#process = process;
+    void process.exited.then((words) =>
+      this.feed({ kind: 'failed', code: 'QMP_CLOSED', message: `QEMU at the destination ended: ${words.slice(-300)}` }),
+    );
+    this.feed({ kind: 'launched' });
+  }
+
+  async #openMemory(open: OpenMemory): Promise<void> {
+    const { qmp } = this.#process!;
+    this.#socket = await this.#agent.env.socketFor(`vm-${this.#vm!.name}.in`);
+    await qmp.execute('migrate-set-capabilities', { capabilities: destinationCapabilities(open) });
+    const parameters = multifdParameters(open);
+    if (Object.keys(parameters).length > 0) await qmp.execute('migrate-set-parameters', parameters);
+    qmp.onEvent((event) => {
+      if (event.name !== 'MIGRATION') return;
+      if (event.data.status === 'completed') this.feed({ kind: 'memoryArrived' });
+      if (event.data.status === 'failed')
+        this.feed({
+          kind: 'failed',
+          code: 'MIGRATION_FAILED',
+          message: 'QEMU at the destination could not take the memory',
+        });
+    });
+    await qmp.execute('migrate-incoming', { uri: `unix:${this.#socket}` });
+    this.feed({ kind: 'memoryOpened' });
+  }
+
+  /** Resolves when the disk may be accepted; rejects to have the offer refused. */
+  #examine(disk: ManagedDisk, final: Generation): Promise<void> {
+    if (this.state.final?.includes(final.id) !== true)
+      return Promise.reject(
+        new DiskswarmError('VM_STATE', 'the machine of this disk had not arrived when it was offered'),
+      );
+    const decided = Promise.withResolvers<void>();
+    this.#offers.set(disk, { final, decided });
+    if (this.#offers.size === this.#disks.length) this.feed({ kind: 'offered' });
+    return decided.promise;
+  }
+
+  async #resume(): Promise<void> {
+    await Promise.all(this.#disks.map((disk) => disk.activate()));
+    await this.#process!.qmp.execute('cont', {});
+    this.feed({ kind: 'resumed' });
+    await this.#vm!.note({ state: 'running', reason: '' });
+    for (const disk of this.#disks) disk.examineOffers(null);
+    for (const disk of this.#disks) await disk.completion.complete({ signal: this.over.signal });
+    this.feed({ kind: 'complete' });
+  }
+
+  async #discard(code: string, message: string): Promise<void> {
+    this.over.abort(new DiskswarmError('ABORTED', 'the migration is over'));
+    const vm = this.#vm;
+    try {
+      for (const disk of this.#disks) {
+        // An offer that was on its way when this ended gets a signed refusal, so that the source goes on.
+        const late = this.state.final !== null;
+        disk.examineOffers(
+          late
+            ? () => {
+                disk.examineOffers(null);
+                return Promise.reject(new DiskswarmError(codeOf(code), message));
+              }
+            : null,
+        );
+      }
+      if (vm === null) return;
+      await vm.release('stopped', `it was to come from host ${this.from}: ${message}`);
+      for (const disk of this.#disks) if (disk.attachment.incoming) await disk.detach();
+      await this.#options.vms.forget(vm);
+    } catch (error) {
+      this.log.warn(
+        { vm: vm?.name },
+        `what was prepared for a machine that does not come could not be put away: ${String(error)}`,
+      );
+    }
+  }
+
+  async #finish(outcome: { readonly result: string; readonly message?: string }): Promise<void> {
+    this.over.abort(new DiskswarmError('ABORTED', 'the migration is over'));
+    for (const disk of this.#disks) disk.examineOffers(null);
+    if (outcome.result === 'stopped')
+      await this.#vm?.note({
+        reason: `its disks are here, whole as of the move, but it does not run: ${outcome.message ?? ''}. Start it with \`diskswarm vm start ${this.#vm.name}\``,
+      });
+  }
+
+  /** True once nothing but a verdict of this host decides. */
+  get committed(): boolean {
+    return hasCommitted(this.state.phase);
+  }
+}

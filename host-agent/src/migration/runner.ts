@@ -1,0 +1,60 @@
+/**
+ * What both ends of a migration share: feeding a pure machine, carrying out effects whose results are events, and telling how far it is.
+ *
+ * Events are applied at once, in the order they come; effects that take time run beside, so that a cancel is never behind a seal. What fails unexpectedly
+ * is an event too.
+ */
+import { DiskswarmError, messageOf } from '@diskswarm/core';
+import { ChangeSignal } from '../agent/change-signal.ts';
+import type { Log } from '../agent/environment.ts';
+
+export abstract class Runner<State, Event, Effect> {
+  readonly changed = new ChangeSignal();
+  protected readonly log: Log;
+  /** Ends what waits for this migration. */
+  protected readonly over = new AbortController();
+  #state: State;
+  readonly #apply: (state: State, event: Event) => { readonly state: State; readonly effects: readonly Effect[] };
+
+  constructor(
+    initial: State,
+    apply: (state: State, event: Event) => { readonly state: State; readonly effects: readonly Effect[] },
+    log: Log,
+  ) {
+    this.#state = initial;
+    this.#apply = apply;
+    this.log = log;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Applies an event and starts its effects. */
+  protected feed(event: Event): void {
+    const step = this.#apply(this.#state, event);
+    this.#state = step.state;
+    this.run(step.effects);
+    this.changed.fire();
+  }
+
+  /** Starts effects in order. */
+  protected run(effects: readonly Effect[]): void {
+    for (const effect of effects) this.perform(effect);
+  }
+
+  protected abstract perform(effect: Effect): void;
+  protected abstract failed(error: DiskswarmError): void;
+
+  /** Runs work whose failure fails the migration, unless it is over by then. */
+  protected work(work: () => Promise<void>): void {
+    work().catch((error: unknown) => {
+      if (this.over.signal.aborted) return;
+      this.failed(
+        error instanceof DiskswarmError
+          ? error
+          : new DiskswarmError('INTERNAL', `a defect in a migration: ${messageOf(error)}`, { cause: error }),
+      );
+    });
+  }
+}

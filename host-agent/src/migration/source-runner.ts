@@ -1,0 +1,333 @@
+/**
+ * The host that a machine leaves: carries out what the source's state machine decides, with QEMU, the disks and the other agent.
+ *
+ * Leaves to others: what follows what (packages/migration), what makes each disk's hand-over safe (ownership), the bytes of memory (memory-pipe).
+ */
+import {
+  type DiskswarmError as CodedError,
+  DiskswarmError,
+  type GenerationId,
+  type HostId,
+  type Timer,
+} from '@diskswarm/core';
+import {
+  applySource,
+  canTakeBack,
+  encodeMigrationMessage,
+  initialSource,
+  type MigrationMessage,
+  type MigrationPlan,
+  type SourceEffect,
+  type SourceEvent,
+  type SourceState,
+} from '@diskswarm/migration';
+import type { QmpEvent } from '@diskswarm/qmp';
+import type { PeerStream } from '@diskswarm/swarm';
+import type { Agent } from '../agent/agent.ts';
+import type { LiveHandOver } from '../agent/live-hand-over.ts';
+import type { ManagedDisk } from '../agent/managed-disk.ts';
+import { codeOf } from '../agent/ownership-driver.ts';
+import type { Vm } from '../vm/vm.ts';
+import type { VmProcess } from '../vm/vm-process.ts';
+import { MemoryOutlet } from './memory-pipe.ts';
+import { type MemoryOptions, sourceCapabilities, sourceParameters } from './memory-settings.ts';
+import { MigrationReport } from './migration-report.ts';
+import { Runner } from './runner.ts';
+
+export interface SourceOptions {
+  readonly agent: Agent;
+  readonly vm: Vm;
+  readonly to: HostId;
+  readonly plan: MigrationPlan;
+  readonly memory: MemoryOptions;
+}
+
+export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect> {
+  readonly to: HostId;
+  readonly vm: Vm;
+  readonly report: MigrationReport;
+  readonly #options: SourceOptions;
+  readonly #agent: Agent;
+  readonly #disks: readonly ManagedDisk[];
+  readonly #qemu: VmProcess;
+  readonly #streams = new Set<PeerStream>();
+  readonly #settled = Promise.withResolvers<void>();
+  #sentBytes = 0;
+  #outlet: MemoryOutlet | null = null;
+  #handOvers: LiveHandOver[] = [];
+  #deadline: Timer | null = null;
+  #forgetEvents: () => void = () => {};
+  #memoryStarted = false;
+
+  /** VM_STATE when the machine does not run. */
+  constructor(options: SourceOptions) {
+    super(initialSource(options.plan), applySource, options.agent.env.log);
+    const { agent, vm, to } = options;
+    if (vm.process === null)
+      throw new DiskswarmError('VM_STATE', `machine "${vm.name}" does not run here`, { data: { vm: vm.name } });
+    this.#options = options;
+    this.#agent = agent;
+    this.#qemu = vm.process;
+    this.#disks = vm.disks();
+    this.vm = vm;
+    this.to = to;
+    this.report = new MigrationReport(agent.env.clock, { migration: options.plan.migration, to, vm: vm.name });
+  }
+
+  /** Begins; what becomes of it is in `state`. */
+  start(): void {
+    this.#forgetEvents = this.#qemu.qmp.onEvent((event) => this.#onQemu(event));
+    void this.#qemu.exited.then(() => this.#lost('QMP_CLOSED', `the QEMU of machine "${this.vm.name}" ended`));
+    const first = this.#first;
+    const watch = async (): Promise<void> => {
+      await first.changed.until(() => first.peers.link(this.to) === undefined, { signal: this.over.signal });
+      this.#lost('PEER_UNREACHABLE', `the connection to host ${this.to} was lost`);
+    };
+    watch().catch(() => {}); // Over.
+    this.feed({ kind: 'started' });
+  }
+
+  /** A message of the destination. */
+  hear(message: MigrationMessage): void {
+    if (message.kind === 'running') this.report.mark('running');
+    this.feed({ kind: 'message', message, nowUs: this.#agent.env.clock.nowUs() });
+  }
+
+  /** The operator's wish; VM_STATE once it is too late. */
+  cancel(): void {
+    if (!canTakeBack(this.state.phase))
+      throw new DiskswarmError(
+        'VM_STATE',
+        `machine "${this.vm.name}" is being given away, or has left: it cannot be taken back`,
+        {
+          data: { vm: this.vm.name, phase: this.state.phase },
+        },
+      );
+    this.feed({ kind: 'failed', result: 'cancelled', code: 'ABORTED', message: 'the migration was cancelled' });
+  }
+
+  /** Resolves when everything that follows from the end is done. */
+  get settled(): Promise<void> {
+    return this.#settled.promise;
+  }
+
+  /** Bytes of memory that left through streams. */
+  get memoryBytes(): number {
+    let bytes = this.#sentBytes;
+    for (const stream of this.#streams) bytes += stream.sentBytes;
+    return bytes;
+  }
+
+  get #first(): ManagedDisk {
+    return this.#disks[0]!;
+  }
+
+  protected failed(error: CodedError): void {
+    this.#lost(error.code, error.message);
+  }
+
+  #lost(code: string, message: string): void {
+    this.feed({ kind: 'failed', result: 'failed', code, message });
+  }
+
+  protected perform(effect: SourceEffect): void {
+    switch (effect.kind) {
+      case 'send':
+        this.report.said(effect.message);
+        this.#send(effect.message);
+        return;
+      case 'sealRound':
+        this.work(async () => {
+          const generations: GenerationId[] = [];
+          for (const disk of this.#disks)
+            generations.push((await disk.seal({ signal: this.over.signal, transient: true })).generation.id);
+          this.feed({ kind: 'sealed', generations, nowUs: this.#agent.env.clock.nowUs() });
+        });
+        return;
+      case 'startMemory':
+        this.work(() => this.#startMemory());
+        return;
+      case 'hold':
+        this.work(async () => {
+          this.#handOvers = this.#disks.map((disk) => disk.handOverLive(this.to));
+          await Promise.all(this.#handOvers.map((handOver) => handOver.held()));
+          this.report.mark('held');
+          this.feed({ kind: 'held' });
+        });
+        return;
+      case 'finalSeal':
+        this.work(async () => {
+          const finals = await Promise.all(this.#handOvers.map((handOver) => handOver.seal()));
+          this.report.mark('sealed');
+          this.feed({ kind: 'finalSealed', generations: finals.map(({ id }) => id) });
+        });
+        return;
+      case 'continueMemory':
+        this.work(async () => {
+          this.report.mark('finalReady');
+          await this.#qemu.qmp.execute('migrate-continue', { state: 'pre-switchover' });
+        });
+        return;
+      case 'relinquish':
+        this.work(() => this.#relinquish());
+        return;
+      case 'deadline':
+        this.#deadline?.cancel();
+        this.#deadline = null;
+        if (effect.ms > 0)
+          this.#deadline = this.#agent.env.clock.setTimer(effect.ms, () =>
+            this.#lost('TIMEOUT', `the migration did not get past "${this.state.phase}" within ${effect.ms / 1000} s`),
+          );
+        return;
+      case 'takeBack':
+        void this.#takeBack(effect.code, effect.message);
+        return;
+      case 'leave':
+        this.work(() => this.#leave());
+        return;
+      case 'ended':
+        this.report.end(effect.outcome, this.#measured());
+        if (effect.outcome.result === 'done') void this.#close().then(() => this.#settled.resolve());
+    }
+  }
+
+  #send(message: MigrationMessage): void {
+    this.#first.peers.sendMigration(this.to, encodeMigrationMessage(message));
+  }
+
+  async #startMemory(): Promise<void> {
+    const { plan, memory, agent } = this.#options;
+    const { qmp } = this.#qemu;
+    await qmp.execute('migrate-set-capabilities', { capabilities: sourceCapabilities(memory) });
+    await qmp.execute('migrate-set-parameters', sourceParameters(memory, plan.maxDowntimeMs));
+    const path = await agent.env.socketFor(`vm-${this.vm.name}.out`);
+    const outlet = new MemoryOutlet(path, (channel, handlers) => {
+      const stream = agent.env.swarm.openStream(this.to, `${plan.migration}/${channel}`, () => ({
+        ...handlers,
+        onClose: (error) => {
+          this.#sentBytes += stream.sentBytes;
+          this.#streams.delete(stream);
+          handlers.onClose(error);
+        },
+      }));
+      this.#streams.add(stream);
+      return stream;
+    });
+    this.#outlet = outlet;
+    await outlet.start();
+    this.over.signal.throwIfAborted();
+    this.#memoryStarted = true;
+    this.report.mark('memory');
+    await qmp.execute('migrate', { uri: `unix:${path}` });
+  }
+
+  #onQemu(event: QmpEvent): void {
+    if (event.name === 'STOP') this.report.mark('stop');
+    if (event.name === 'SHUTDOWN') this.#lost('VM_STATE', `the guest of machine "${this.vm.name}" powered off`);
+    if (event.name !== 'MIGRATION') return;
+    const { status } = event.data;
+    if (status === 'pre-switchover' || status === 'completed') {
+      this.report.mark(status);
+      this.feed({ kind: 'memory', status });
+    } else if (status === 'failed' || status === 'cancelled') {
+      this.work(async () => {
+        const { 'error-desc': words } = await this.#qemu.qmp.execute('query-migrate', {});
+        throw new DiskswarmError(
+          'MIGRATION_FAILED',
+          `QEMU's migration ${status}${words === undefined ? '' : `: ${words}`}`,
+        );
+      });
+    }
+  }
+
+  /** Durable before any disk is given away: this host does not run the machine by itself from here on. */
+  async #relinquish(): Promise<void> {
+    await this.vm.note({ state: 'inDoubt', reason: doubtOf(this.vm.name, this.to) });
+    this.report.mark('relinquish');
+    await Promise.all(this.#handOvers.map((handOver) => handOver.relinquish()));
+    const verdicts = await Promise.all(
+      this.#disks.map(async (disk) => {
+        await disk.changed.until(() => disk.ownership.source.phase === 'idle', { signal: this.over.signal });
+        return disk.ownership.source;
+      }),
+    );
+    const refusal = verdicts.find((source) => source.phase === 'idle' && source.last?.result !== 'done');
+    const message = refusal?.phase === 'idle' ? (refusal.last?.message ?? '') : '';
+    this.report.mark('accepted');
+    this.feed({ kind: 'verdict', accepted: refusal === undefined, message });
+  }
+
+  /** The machine runs elsewhere; this host stays a source of its disks until receipts say that nobody needs it. */
+  async #leave(): Promise<void> {
+    await this.vm.release('moved', `it runs on host ${this.to}`);
+    await this.#outlet?.stop();
+    for (const disk of this.#disks)
+      await disk.changed.until(async () => (await disk.safety.ofHost()).safe, { signal: this.over.signal });
+    this.feed({ kind: 'free' });
+  }
+
+  async #takeBack(code: string, message: string): Promise<void> {
+    this.over.abort(new DiskswarmError('ABORTED', 'the migration is taken back'));
+    try {
+      this.#send({ kind: 'cancel', migration: this.state.plan.migration, code, message });
+      const why = new DiskswarmError(codeOf(code), message);
+      const { qmp } = this.#qemu;
+      if (this.#memoryStarted) await qmp.execute('migrate_cancel', {}).catch(() => {});
+      await Promise.all(this.#handOvers.map((handOver) => handOver.abort(why)));
+      if (this.vm.process === this.#qemu) {
+        if (this.vm.record.state === 'inDoubt') await this.vm.note({ state: 'running', reason: '' });
+        await this.#runOn();
+      }
+    } catch (error) {
+      this.log.error({ vm: this.vm.name }, `machine "${this.vm.name}" could not be put back to work: ${String(error)}`);
+      await this.vm
+        .note({ reason: `after a failed migration it could not be resumed: ${String(error)}` })
+        .catch(() => {});
+    } finally {
+      await this.#close();
+      this.#settled.resolve();
+    }
+  }
+
+  /** The guest goes on; QEMU may still be winding its migration up. */
+  async #runOn(): Promise<void> {
+    const { qmp } = this.#qemu;
+    const { clock } = this.#agent.env;
+    for (let tries = 0; ; tries++) {
+      const { status } = await qmp.execute('query-status', {});
+      if (status === 'running' || status === 'shutdown' || status === 'guest-panicked') return;
+      try {
+        await qmp.execute('cont', {});
+        return;
+      } catch (error) {
+        if (tries === 50) throw error;
+        await new Promise<void>((resolve) => clock.setTimer(100, resolve));
+      }
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.over.abort(new DiskswarmError('ABORTED', 'the migration is over'));
+    this.#deadline?.cancel();
+    this.#forgetEvents();
+    for (const stream of this.#streams) stream.destroy();
+    await this.#outlet?.stop();
+    await this.vm.note({ report: this.report.text }).catch(() => {});
+    this.changed.fire();
+  }
+
+  #measured(): { memoryBytes: number; diskBytes: number } {
+    const diskBytes = this.#disks.reduce(
+      (sum, disk) => sum + (disk.peers.link(this.to)?.channel.sent.totalBytes ?? 0),
+      0,
+    );
+    return { memoryBytes: this.memoryBytes, diskBytes };
+  }
+}
+
+function doubtOf(name: string, to: HostId): string {
+  return (
+    `its disks were offered to host ${to}, whose answer has not come. Neither host may run it until it does: start that host's agent and let the two ` +
+    `reach each other, then look at \`diskswarm vm info ${name}\` on both`
+  );
+}
