@@ -5,36 +5,18 @@
  * A fenced export is forgotten: no later epoch revives it. One whose storage failed is forgotten too: a client that came back to it by itself would
  * repeat its flush, have it answered, and take for durable what the failed sync had lost.
  */
-import {
-  type Canonical,
-  DiskswarmError,
-  decodeCanonical,
-  encodeCanonical,
-  type GenerationId,
-  idFromBytes,
-  idToBytes,
-  RecordReader,
-} from '@diskswarm/core';
+import { DiskswarmError, type GenerationId } from '@diskswarm/core';
 import { discardOverlay, inspectOverlay, isSuspect } from '@diskswarm/disk';
 import type { Standing } from '@diskswarm/ownership';
 import type { Attachment, AttachmentSpec } from '../attachment/attachment.ts';
 import type { AttachmentInfo } from '../control/methods.ts';
+import { type AttachmentRecord, decodeRecord, encodeRecord } from './attachment-record.ts';
 import { AttachmentResolver } from './attachment-resolver.ts';
 import { type DiskRecords, diskKey } from './disk-records.ts';
 import type { Environment } from './environment.ts';
 import type { FaultStatistics } from './fault-statistics.ts';
 import type { GenerationView } from './generation-view.ts';
 import type { PieceChunks } from './piece-chunks.ts';
-
-/** What is durable of an attachment. */
-interface AttachmentRecord {
-  readonly socket: string;
-  readonly readOnly: boolean;
-  /** For a guest that is on its way here: takes writes once this host owns the disk. */
-  readonly incoming: boolean;
-  /** The generation of a read-only attachment. */
-  readonly generation: GenerationId;
-}
 
 export interface DiskAttachmentOptions {
   readonly env: Environment;
@@ -107,7 +89,7 @@ export class DiskAttachment {
         { data: { name } },
       );
     const incoming = wanted.incoming === true;
-    if (!wanted.readOnly && !incoming) this.#assertOwner();
+    if (!wanted.readOnly && !incoming) this.assertOwner();
     const record = {
       socket: wanted.socket ?? (await env.socketFor(name)),
       readOnly: wanted.readOnly,
@@ -244,7 +226,7 @@ export class DiskAttachment {
       throw new DiskswarmError('ATTACHMENT_STATE', `disk "${name}" waits for no guest`, {
         data: { disk: records.disk },
       });
-    this.#assertOwner();
+    this.assertOwner();
     const view = await this.#options.viewOf(head.id);
     open.resolver.rebase(view);
     await open.attachment.activate({ generation: head.id, root: head.root });
@@ -320,7 +302,8 @@ export class DiskAttachment {
     return diskKey(this.#options.records.disk, 'attachment');
   }
 
-  #assertOwner(): void {
+  /** NOT_OWNER, or ATTACHMENT_STATE while the disk is handed over. */
+  assertOwner(): void {
     const { name, records, standing } = this.#options;
     const now = standing();
     if (now.state === 'writable') return;
@@ -374,7 +357,7 @@ export class DiskAttachment {
       (this.#options.standing().state !== standing.state || this.#epoch !== epoch)
     ) {
       await open.attachment.close();
-      this.#assertOwner();
+      this.assertOwner();
       throw new DiskswarmError('NOT_OWNER', `disk "${name}" changed hands while it was attached; attach it again`, {
         data: { disk, name },
       });
@@ -414,29 +397,4 @@ function modeOf({ readOnly, incoming }: AttachmentRecord, standing: Standing): A
   if (readOnly) return 'read-only';
   if (incoming) return 'incoming';
   return standing.state === 'held' ? 'held' : 'writable';
-}
-
-function encodeRecord(record: AttachmentRecord): Uint8Array {
-  return encodeCanonical({
-    socket: record.socket,
-    readOnly: record.readOnly ? 1 : 0,
-    ...(record.incoming ? { incoming: 1 } : {}),
-    generation: idToBytes(record.generation),
-  } satisfies Canonical);
-}
-
-function decodeRecord(bytes: Uint8Array): AttachmentRecord {
-  const what = 'attachment record';
-  const reader = new RecordReader(decodeCanonical(bytes, { maxBytes: 4096, what }), what, [
-    'socket',
-    'readOnly',
-    'incoming',
-    'generation',
-  ]);
-  return {
-    socket: reader.text('socket', 1024),
-    readOnly: reader.integer('readOnly', 0, 1) === 1,
-    incoming: reader.has('incoming') && reader.integer('incoming', 0, 1) === 1,
-    generation: idFromBytes<GenerationId>(reader.bytes('generation', { length: 32 })),
-  };
 }

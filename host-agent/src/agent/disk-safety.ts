@@ -3,6 +3,7 @@
  *
  * Gathers what the ownership package judges by; keeps nothing. Asking other hosts for fresh receipts is left to the callers.
  */
+import { DiskswarmError } from '@diskswarm/core';
 import { type DiskView, diskSafety, mayDropCopy, type Safety } from '@diskswarm/ownership';
 import type { DiskAttachment } from './disk-attachment.ts';
 import type { DiskContent } from './disk-content.ts';
@@ -36,6 +37,20 @@ export class DiskSafety {
   async ofCopy(nonce: Uint8Array): Promise<Safety> {
     const { hostId, receipts } = this.#options;
     return mayDropCopy({ ...(await this.#view()), pinned: receipts.own, released: null }, hostId, nonce);
+  }
+
+  /** DISK_ATTACHED while it is attached; with the `nonce` of receipts, LAST_COPY unless one of them lets the copy go. */
+  async assertRemovable(nonce: Uint8Array | null): Promise<void> {
+    const { name, attachment } = this.#options;
+    if (attachment.attachment !== null)
+      throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached; detach it first`, { data: { name } });
+    const { safe, reasons } = nonce === null ? { safe: true, reasons: [] } : await this.ofCopy(nonce);
+    if (safe) return;
+    throw new DiskswarmError(
+      'LAST_COPY',
+      `disk "${name}" stays: ${reasons.join('; ')}. With --force it is removed all the same`,
+      { data: { name, reasons } },
+    );
   }
 
   async #view(): Promise<DiskView> {

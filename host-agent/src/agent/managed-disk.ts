@@ -4,7 +4,6 @@
  * Structural work (attach, detach, seal, the steps of a hand-over, removal) is done one at a time. What a user may wait for fires `changed`.
  */
 import { DiskswarmError, type GenerationId, type HostId, hasCode } from '@diskswarm/core';
-import type { Generation } from '@diskswarm/identity';
 import type { AttachmentInfo } from '../control/methods.ts';
 import type { AttachmentResolver } from './attachment-resolver.ts';
 import { ChangeSignal } from './change-signal.ts';
@@ -21,7 +20,7 @@ import { DiskTrace } from './disk-trace.ts';
 import type { Environment } from './environment.ts';
 import { FaultStatistics } from './fault-statistics.ts';
 import type { GenerationView } from './generation-view.ts';
-import { LiveHandOver } from './live-hand-over.ts';
+import { LiveMoves } from './live-moves.ts';
 import { handoverError, OwnershipDriver } from './ownership-driver.ts';
 import { OwnershipMail } from './ownership-mail.ts';
 import { PageFetch } from './page-fetch.ts';
@@ -44,6 +43,7 @@ export class ManagedDisk {
   readonly receipts: Receipts;
   readonly completion: DiskCompletion;
   readonly safety: DiskSafety;
+  readonly live: LiveMoves;
   readonly changed = new ChangeSignal();
   readonly #env: Environment;
   readonly #intake: PieceIntake;
@@ -54,9 +54,6 @@ export class ManagedDisk {
   readonly #news: DiskNews;
   /** Ends what waits for chunks that may never come, so that the agent can stop. */
   readonly #closing = new AbortController();
-  /** The hand-over of a guest that moves while it runs; null for an ordinary one. */
-  #live: LiveHandOver | null = null;
-  #examineOffer: ((final: Generation) => Promise<void>) | null = null;
   #stopping: Promise<void> | null = null;
 
   constructor(env: Environment, name: string, records: DiskRecords) {
@@ -133,8 +130,8 @@ export class ManagedDisk {
       keys,
       random,
       actions: {
-        hold: () => this.#live?.hold() ?? this.attachment.hold(),
-        seal: () => this.#live?.finalSeal() ?? this.#finalSeal(),
+        hold: () => this.live.hold(),
+        seal: () => this.live.finalSeal(),
         resume: () => this.attachment.resume(),
         fence: async () => {
           await this.#recordTrace(await this.attachment.fence());
@@ -143,10 +140,19 @@ export class ManagedDisk {
           this.#turns.assertOpen();
           await records.offerGeneration(final.bytes);
           await this.#adoptHead();
-          await this.#examineOffer?.(final);
+          await this.live.examine(final);
         },
         send: (to, message) => this.peers.send(to, message),
         ownershipChanged: () => this.#news.recordsChanged(false),
+      },
+    });
+    this.live = new LiveMoves({
+      hold: (options) => this.attachment.hold(options),
+      seal: async () => (await this.#sealer.seal({ signal: this.#closing.signal })).generation,
+      handOver: (to, around) => this.#turns.run(() => around(() => this.ownership.tellSource({ kind: 'start', to }))),
+      failure: () => {
+        const { source } = this.ownership;
+        return source.phase === 'relinquished' ? null : handoverError(this.disk, this.name, source);
       },
     });
     this.#sealer = new DiskSealer({
@@ -286,15 +292,7 @@ export class ManagedDisk {
   /** Seals what was written; `changedPieces` is 0, and the generation the present one, when nothing was. NOT_OWNER, SEAL_NEEDS_CHUNKS. */
   seal({ signal, transient = false }: { signal: AbortSignal; transient?: boolean }): Promise<SealOutcome> {
     return this.#turns.run(() => {
-      const standing = this.ownership.standing();
-      if (standing.state === 'elsewhere')
-        throw new DiskswarmError('NOT_OWNER', `host ${standing.owner} owns disk "${this.name}"`, {
-          data: { name: this.name, ownerHostId: standing.owner },
-        });
-      if (standing.state !== 'writable')
-        throw new DiskswarmError('ATTACHMENT_STATE', `disk "${this.name}" is being handed over`, {
-          data: { name: this.name },
-        });
+      this.attachment.assertOwner();
       return this.#sealer.seal({ signal: AbortSignal.any([signal, this.#closing.signal]), transient });
     });
   }
@@ -302,35 +300,6 @@ export class ManagedDisk {
   /** Tells the hand-over machine of a user's wish; in turn with other structural work. */
   handOver(to: HostId): Promise<void> {
     return this.#turns.run(() => this.ownership.tellSource({ kind: 'start', to }));
-  }
-
-  /** Hands the disk over while its guest moves too: the steps happen when the migration says so. Other structural work waits meanwhile. */
-  handOverLive(to: HostId): LiveHandOver {
-    const live = new LiveHandOver({
-      hold: () => this.attachment.hold({ live: true }),
-      seal: () => this.#finalSeal(),
-    });
-    live.begin(
-      () =>
-        this.#turns.run(async () => {
-          this.#live = live;
-          try {
-            await this.ownership.tellSource({ kind: 'start', to });
-          } finally {
-            this.#live = null;
-          }
-        }),
-      () =>
-        this.ownership.source.phase === 'relinquished'
-          ? null
-          : handoverError(this.disk, this.name, this.ownership.source),
-    );
-    return live;
-  }
-
-  /** Has offers of this disk examined by a migration, which may make them wait, and refuses them by rejecting. Null ends it. */
-  examineOffers(examine: ((final: Generation) => Promise<void>) | null): void {
-    this.#examineOffer = examine;
   }
 
   /** Asks the owning host for the disk; the function returned tells its refusal, if it refused. */
@@ -364,18 +333,7 @@ export class ManagedDisk {
    * unless one of them still lets the copy go.
    */
   retire(nonce: Uint8Array | null): Promise<void> {
-    return this.#turns.close(async () => {
-      const { name } = this;
-      if (this.attachment.attachment !== null)
-        throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached; detach it first`, { data: { name } });
-      const { safe, reasons } = nonce === null ? { safe: true, reasons: [] } : await this.safety.ofCopy(nonce);
-      if (safe) return;
-      throw new DiskswarmError(
-        'LAST_COPY',
-        `disk "${name}" stays: ${reasons.join('; ')}. With --force it is removed all the same`,
-        { data: { name, reasons } },
-      );
-    });
+    return this.#turns.close(() => this.safety.assertRemovable(nonce));
   }
 
   /** The removal could not be recorded: the disk stays. */
@@ -389,10 +347,6 @@ export class ManagedDisk {
     await this.attachment.discardAll();
     await this.#env.store.remove(this.disk);
     await this.#env.store.reclaim().catch(this.#noted(`the space of disk "${this.name}" comes back later`));
-  }
-
-  async #finalSeal(): Promise<Generation> {
-    return (await this.#sealer.seal({ signal: this.#closing.signal })).generation;
   }
 
   /** A hint for the next boot: on a full disk it is done without. */

@@ -70,7 +70,7 @@ export async function checkArrival(
       },
     );
   const { bavail, bsize } = await statfs(folder);
-  const neededBytes = disks.reduce((sum, disk) => sum + missingBytes(disk), 0);
+  const neededBytes = disks.reduce((sum, disk) => sum + disk.leftBytes(), 0);
   if (bavail * bsize < neededBytes)
     throw new DiskswarmError(
       'DISK_FULL',
@@ -80,11 +80,4 @@ export async function checkArrival(
       },
     );
   return { definition, disks };
-}
-
-/** Bytes of the newest generation known here that are not here, as far as its manifest is known. */
-export function missingBytes(disk: ManagedDisk): number {
-  const view = disk.content.head;
-  if (view === null) return 0;
-  return (view.piecesTotal - view.piecesPresent - view.piecesZero) * view.subject.geometry.chunkSizeBytes;
 }

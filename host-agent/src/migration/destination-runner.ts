@@ -27,7 +27,7 @@ import type { VmDrive } from '../vm/qemu-command.ts';
 import type { Vm } from '../vm/vm.ts';
 import type { VmManager } from '../vm/vm-manager.ts';
 import type { VmProcess } from '../vm/vm-process.ts';
-import { checkArrival, missingBytes } from './arrival-check.ts';
+import { checkArrival } from './arrival-check.ts';
 import { pipeToQemu } from './memory-pipe.ts';
 import { destinationCapabilities, multifdParameters } from './memory-settings.ts';
 import { Runner } from './runner.ts';
@@ -116,7 +116,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
           this.#definition = definition;
           this.#disks = disks;
           this.#vm = await this.#options.vms.make(definition);
-          for (const disk of disks) disk.examineOffers((final) => this.#examine(disk, final));
+          for (const disk of disks) disk.live.examineOffers((final) => this.#examine(disk, final));
           this.feed({ kind: 'checked' });
         });
         return;
@@ -178,7 +178,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
     await this.#known(generations);
     this.feed({ kind: 'adopted', round });
     for (;;) {
-      const missing = this.#disks.reduce((sum, disk) => sum + missingBytes(disk), 0);
+      const missing = this.#disks.reduce((sum, disk) => sum + disk.leftBytes(), 0);
       this.feed({ kind: 'progress', round, known: true, missingBytes: missing });
       if (missing === 0 || this.state.round !== round || this.state.final !== null) return;
       await sleep(this.#agent.env.clock, PROGRESS_MS, { signal: this.over.signal });
@@ -237,7 +237,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
     await this.#process!.qmp.execute('cont', {});
     this.feed({ kind: 'resumed' });
     await this.#vm!.note({ state: 'running', reason: '' });
-    for (const disk of this.#disks) disk.examineOffers(null);
+    for (const disk of this.#disks) disk.live.examineOffers(null);
     for (const disk of this.#disks) await disk.completion.complete({ signal: this.over.signal });
     this.feed({ kind: 'complete' });
   }
@@ -249,10 +249,10 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
       for (const disk of this.#disks) {
         // An offer that was on its way when this ended gets a signed refusal, so that the source goes on.
         const late = this.state.final !== null;
-        disk.examineOffers(
+        disk.live.examineOffers(
           late
             ? () => {
-                disk.examineOffers(null);
+                disk.live.examineOffers(null);
                 return Promise.reject(new DiskswarmError(codeOf(code), message));
               }
             : null,
@@ -272,7 +272,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
 
   async #finish(outcome: { readonly result: string; readonly message?: string }): Promise<void> {
     this.over.abort(new DiskswarmError('ABORTED', 'the migration is over'));
-    for (const disk of this.#disks) disk.examineOffers(null);
+    for (const disk of this.#disks) disk.live.examineOffers(null);
     if (outcome.result === 'stopped')
       await this.#vm?.note({
         reason: `its disks are here, whole as of the move, but it does not run: ${outcome.message ?? ''}. Start it with \`diskswarm vm start ${this.#vm.name}\``,

@@ -154,6 +154,7 @@ export class Migrations implements MigrationPort {
 
   async #settle(vm: Vm): Promise<void> {
     const { state } = vm.record;
+    if (state === 'moved' && vm.process !== null) await vm.release('moved', vm.record.reason);
     if (state !== 'incoming' && state !== 'inDoubt') return;
     const standings = vm.disks().map((disk) => disk.ownership.standing().state);
     const qmp = vm.process?.qmp;
@@ -171,8 +172,8 @@ export class Migrations implements MigrationPort {
     } else if (state === 'incoming') {
       await vm.release('stopped', 'the agent ended while the machine was on its way here');
       for (const disk of vm.disks()) {
-        disk.examineOffers(() => {
-          disk.examineOffers(null);
+        disk.live.examineOffers(() => {
+          disk.live.examineOffers(null);
           return Promise.reject(
             new DiskswarmError('VM_STATE', 'the agent ended while the machine was on its way here'),
           );

@@ -149,7 +149,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
         return;
       case 'hold':
         this.work(async () => {
-          this.#handOvers = this.#disks.map((disk) => disk.handOverLive(this.to));
+          this.#handOvers = this.#disks.map((disk) => disk.live.handOver(this.to));
           await Promise.all(this.#handOvers.map((handOver) => handOver.held()));
           this.report.mark('held');
           this.feed({ kind: 'held' });

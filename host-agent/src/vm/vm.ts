@@ -16,6 +16,9 @@ import { encodeVmRecord, type VmRecord, type VmState } from './vm-record.ts';
 /** A guest that was asked to power off may take so long before QEMU is told to quit. */
 const POWERDOWN_PATIENCE_MS = 60_000;
 
+/** A QEMU that runs nothing any more may take so long to quit. */
+const RELEASE_PATIENCE_MS = 2_000;
+
 export class Vm {
   readonly name: string;
   readonly changed = new ChangeSignal();
@@ -129,18 +132,19 @@ export class Vm {
     });
   }
 
-  /** Ends the process, if one runs, and records `state`; the exports are left to the caller. */
+  /** Records `state` and ends the process, if one runs; the exports are left to the caller. */
   release(state: VmState, reason: string): Promise<void> {
     return this.#turns.run(async () => {
       const running = this.#process;
+      await this.#save({ state, reason });
       this.#ending = true;
       try {
-        await running?.quit(2000);
+        await running?.quit(RELEASE_PATIENCE_MS);
       } finally {
         this.#ending = false;
       }
       this.#process = null;
-      await this.#save({ state, reason, process: null });
+      await this.#save({ process: null });
     });
   }
 
