@@ -177,7 +177,7 @@ export class Host {
 
   /** Runs a command to its end. */
   async run(args: readonly string[], stdin = ''): Promise<Outcome> {
-    const command = [...DISKSWARM, ...args, '--json'];
+    const command = [...DISKSWARM, '--json', ...args]; // In front: what is behind -- is not ours.
     const child = spawn(command[0]!, command.slice(1), { env: { ...this.#env }, stdio: ['pipe', 'pipe', 'pipe'] });
     const timer = setTimeout(() => child.kill('SIGKILL'), COMMAND_MS);
     this.#t.teardown(() => void child.kill('SIGKILL'));

@@ -5,9 +5,11 @@
  * destination a stream becomes a connection to the socket on which the incoming QEMU listens. Both directions flow (post-copy asks backwards), and a
  * side that does not read is waited for.
  */
+import { rm } from 'node:fs/promises';
 import net from 'node:net';
 import { DiskswarmError } from '@diskswarm/core';
 import type { PeerStream, StreamHandlers } from '@diskswarm/swarm';
+import { listenAt } from '../export/socket-path.ts';
 
 /** Connections of one QEMU at once: the main channel, multifd's, and post-copy's. */
 const MAX_MEMORY_CHANNELS = 32;
@@ -30,10 +32,7 @@ export class MemoryOutlet {
   async start(): Promise<string> {
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.#accept(socket));
     this.#server = server;
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(this.#path, resolve);
-    });
+    await listenAt(server, this.#path);
     return this.#path;
   }
 
@@ -42,7 +41,9 @@ export class MemoryOutlet {
     const server = this.#server;
     this.#server = null;
     for (const socket of this.#sockets) socket.destroy();
-    if (server !== null) await new Promise<void>((resolve) => server.close(() => resolve()));
+    if (server === null) return;
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    await rm(this.#path, { force: true });
   }
 
   #accept(socket: net.Socket): void {

@@ -155,6 +155,12 @@ export class Migrations implements MigrationPort {
   async #settle(vm: Vm): Promise<void> {
     const { state } = vm.record;
     if (state === 'moved' && vm.process !== null) await vm.release('moved', vm.record.reason);
+    if (state === 'running' && vm.process !== null) {
+      // It was on its way when the agent ended; nothing had been given away, or it would be in doubt.
+      await vm.process.qmp.execute('migrate_cancel', {});
+      await vm.runOn();
+      return;
+    }
     if (state !== 'incoming' && state !== 'inDoubt') return;
     const standings = vm.disks().map((disk) => disk.ownership.standing().state);
     const qmp = vm.process?.qmp;
@@ -167,7 +173,7 @@ export class Migrations implements MigrationPort {
         });
         return;
       }
-      await qmp.execute('cont', {});
+      await vm.runOn();
       await vm.note({ state: 'running', reason: '' });
     } else if (state === 'incoming') {
       await vm.release('stopped', 'the agent ended while the machine was on its way here');

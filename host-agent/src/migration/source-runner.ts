@@ -271,12 +271,11 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     try {
       this.#send({ kind: 'cancel', migration: this.state.plan.migration, code, message });
       const why = new DiskswarmError(codeOf(code), message);
-      const { qmp } = this.#qemu;
-      if (this.#memoryStarted) await qmp.execute('migrate_cancel', {}).catch(() => {});
+      if (this.#memoryStarted) await this.#qemu.qmp.execute('migrate_cancel', {}).catch(() => {});
       await Promise.all(this.#handOvers.map((handOver) => handOver.abort(why)));
       if (this.vm.process === this.#qemu) {
         if (this.vm.record.state === 'inDoubt') await this.vm.note({ state: 'running', reason: '' });
-        await this.#runOn();
+        await this.vm.runOn();
       }
     } catch (error) {
       this.log.error({ vm: this.vm.name }, `machine "${this.vm.name}" could not be put back to work: ${String(error)}`);
@@ -286,23 +285,6 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     } finally {
       await this.#close();
       this.#settled.resolve();
-    }
-  }
-
-  /** The guest goes on; QEMU may still be winding its migration up. */
-  async #runOn(): Promise<void> {
-    const { qmp } = this.#qemu;
-    const { clock } = this.#agent.env;
-    for (let tries = 0; ; tries++) {
-      const { status } = await qmp.execute('query-status', {});
-      if (status === 'running' || status === 'shutdown' || status === 'guest-panicked') return;
-      try {
-        await qmp.execute('cont', {});
-        return;
-      } catch (error) {
-        if (tries === 50) throw error;
-        await new Promise<void>((resolve) => clock.setTimer(100, resolve));
-      }
     }
   }
 

@@ -6,6 +6,7 @@
  */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs/promises';
+import path from 'node:path';
 import { type Clock, DiskswarmError, messageOf, sleep } from '@diskswarm/core';
 import { QmpClient } from '@diskswarm/qmp';
 import { identityOf, livenessOf, type ProcessIdentity } from '../state/process-identity.ts';
@@ -44,15 +45,25 @@ export class VmProcess {
     this.#exited = this.#watch();
   }
 
-  /** Starts QEMU; resolves when its monitor works. QMP_CLOSED with QEMU's words when it ends before. */
-  static async launch(command: QemuCommand, { clock, log }: { clock: Clock; log: string }): Promise<VmProcess> {
+  /**
+   * Starts QEMU in the folder of `log`, so that relative paths of its arguments are each host's own; resolves when its monitor works. `spawned` makes
+   * durable which process it is, before anything else happens. QMP_CLOSED with QEMU's words when it ends before.
+   */
+  static async launch(
+    command: QemuCommand,
+    { clock, log, spawned }: { clock: Clock; log: string; spawned: (identity: ProcessIdentity) => Promise<void> },
+  ): Promise<VmProcess> {
     await fs.rm(command.qmpSocket, { force: true });
     const output = await fs.open(log, 'w', 0o600);
     // The log of the console is made here, so that nobody else can read it.
     await (await fs.open(command.consoleLog, 'a', 0o600)).close();
     let failure: Error | null = null;
     try {
-      const child = spawn(QEMU, qemuArguments(command), { detached: true, stdio: ['ignore', output.fd, output.fd] });
+      const child = spawn(QEMU, qemuArguments(command), {
+        detached: true,
+        stdio: ['ignore', output.fd, output.fd],
+        cwd: path.dirname(log),
+      });
       child.once('error', (error) => {
         failure = error;
       });
@@ -64,6 +75,12 @@ export class VmProcess {
           cause: failure,
         });
       const identity = identityOf(child.pid);
+      try {
+        await spawned(identity);
+      } catch (error) {
+        child.kill('SIGKILL'); // Nobody would find it again.
+        throw error;
+      }
       const qmp = await connect(command.qmpSocket, identity, clock, log);
       return new VmProcess({ identity, qmp, qmpSocket: command.qmpSocket, clock, log });
     } finally {

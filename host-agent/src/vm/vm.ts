@@ -16,6 +16,10 @@ import { encodeVmRecord, type VmRecord, type VmState } from './vm-record.ts';
 /** A guest that was asked to power off may take so long before QEMU is told to quit. */
 const POWERDOWN_PATIENCE_MS = 60_000;
 
+/** Where a migration leaves a guest that does not run. */
+const STOPPED_BY_MIGRATION: readonly string[] = ['paused', 'finish-migrate', 'postmigrate'];
+const MAX_RESUME_TRIES = 50;
+const RESUME_RETRY_MS = 100;
 /** A QEMU that runs nothing any more may take so long to quit. */
 const RELEASE_PATIENCE_MS = 2_000;
 
@@ -153,6 +157,23 @@ export class Vm {
     return this.#save(change);
   }
 
+  /** The guest goes on, however far a migration of QEMU had come; QEMU may still be winding that up. */
+  async runOn(): Promise<void> {
+    const qmp = this.#process?.qmp;
+    if (qmp === undefined) return;
+    for (let tries = 0; ; tries++) {
+      const { status } = await qmp.execute('query-status', {});
+      if (!STOPPED_BY_MIGRATION.includes(status)) return;
+      try {
+        await qmp.execute('cont', {});
+        return;
+      } catch (error) {
+        if (tries === MAX_RESUME_TRIES) throw error;
+        await sleep(this.#agent.env.clock, RESUME_RETRY_MS);
+      }
+    }
+  }
+
   /** Lets the process be: it goes on, and the next agent finds it. */
   leave(): void {
     this.#ending = true;
@@ -163,14 +184,12 @@ export class Vm {
     const { definition, qmpSocket, consoleSocket } = this.#record;
     const process = await VmProcess.launch(
       { definition, drives, qmpSocket, consoleSocket, consoleLog: this.consoleLog, incoming: state === 'incoming' },
-      { clock: this.#agent.env.clock, log: this.qemuLog },
+      {
+        clock: this.#agent.env.clock,
+        log: this.qemuLog,
+        spawned: (identity) => this.#save({ state, reason: '', process: identity }),
+      },
     );
-    try {
-      await this.#save({ state, reason: '', process: process.identity });
-    } catch (error) {
-      await process.kill(); // Nobody would find it again.
-      throw error;
-    }
     this.#adopt(process);
   }
 

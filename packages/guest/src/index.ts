@@ -29,6 +29,7 @@ export { buildInitramfs } from './initramfs.ts';
 export { type GuestKernel, type Log, prepareKernel } from './kernel.ts';
 export { type GuestDisk, type NbdTarget, parseNbdUri } from './nbd-target.ts';
 export { type GuestArtefacts, type PrepareOptions, prepareGuest } from './prepare.ts';
-export type { MachineOptions } from './qemu-args.ts';
+export { parseGuestLine } from './protocol.ts';
+export { guestArguments, type MachineOptions } from './qemu-args.ts';
 export { buildRootImage, cachedRootImage, type RootImageOptions } from './root-image.ts';
 export { installHint, probeQemu, type QemuProbe } from './tools.ts';

@@ -51,3 +51,21 @@ export function qemuArgs(options: MachineOptions): string[] {
     ...(options.qemuArgs ?? []),
   ];
 }
+
+/** What a QEMU that somebody else starts needs beside its disk: kernel, initramfs, and the protocol line as a Unix socket that it listens on. */
+export function guestArguments(options: {
+  readonly kernel: Pick<GuestArtefacts['kernel'], 'vmlinux'>;
+  readonly initramfs: string;
+  /** Path of the socket; the first serial line is the caller's console. */
+  readonly protocolSocket: string;
+}): string[] {
+  return [
+    ...['-kernel', options.kernel.vmlinux, '-initrd', options.initramfs, '-append', KERNEL_LINE],
+    ...[
+      '-chardev',
+      `socket,id=protocol,path=${options.protocolSocket},server=on,wait=off`,
+      '-serial',
+      'chardev:protocol',
+    ],
+  ];
+}
