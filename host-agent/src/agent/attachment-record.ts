@@ -8,6 +8,8 @@ import {
   idToBytes,
   RecordReader,
 } from '@diskswarm/core';
+import type { Standing } from '@diskswarm/ownership';
+import type { AttachmentSpec } from '../attachment/attachment.ts';
 
 /** What is durable of an attachment. */
 export interface AttachmentRecord {
@@ -44,4 +46,11 @@ export function decodeRecord(bytes: Uint8Array): AttachmentRecord {
     incoming: reader.has('incoming') && reader.integer('incoming', 0, 1) === 1,
     generation: idFromBytes<GenerationId>(reader.bytes('generation', { length: 32 })),
   };
+}
+
+/** What the export of such a record may do now. */
+export function modeOf({ readOnly, incoming }: AttachmentRecord, standing: Standing): AttachmentSpec['mode'] {
+  if (readOnly) return 'read-only';
+  if (incoming) return 'incoming';
+  return standing.state === 'held' ? 'held' : 'writable';
 }

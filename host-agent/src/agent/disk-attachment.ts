@@ -10,7 +10,7 @@ import { discardOverlay, inspectOverlay, isSuspect } from '@diskswarm/disk';
 import type { Standing } from '@diskswarm/ownership';
 import type { Attachment, AttachmentSpec } from '../attachment/attachment.ts';
 import type { AttachmentInfo } from '../control/methods.ts';
-import { type AttachmentRecord, decodeRecord, encodeRecord } from './attachment-record.ts';
+import { type AttachmentRecord, decodeRecord, encodeRecord, modeOf } from './attachment-record.ts';
 import { AttachmentResolver } from './attachment-resolver.ts';
 import { type DiskRecords, diskKey } from './disk-records.ts';
 import type { Environment } from './environment.ts';
@@ -110,8 +110,8 @@ export class DiskAttachment {
     });
   }
 
-  /** Opens what was attached when the agent ended. What may not be written any more is not opened writable. */
-  async reattach(): Promise<void> {
+  /** Opens what was attached when the agent, or with `sameRun` its thread, ended. What may not be written any more is not opened writable. */
+  async reattach({ sameRun = false }: { sameRun?: boolean } = {}): Promise<void> {
     const { env, name, standing } = this.#options;
     const bytes = env.meta.get(this.#key);
     if (bytes === null) return;
@@ -119,7 +119,7 @@ export class DiskAttachment {
     const { state } = standing();
     // Its guest came, and the agent ended before it could say so.
     const record = { ...found, incoming: found.incoming && state !== 'writable' };
-    if (record.incoming) {
+    if (record.incoming && !sameRun) {
       await env.meta.commit({ [this.#key]: null });
       return;
     }
@@ -131,7 +131,7 @@ export class DiskAttachment {
       );
       return;
     }
-    if (!record.readOnly && state !== 'writable' && state !== 'held') {
+    if (!record.readOnly && !record.incoming && state !== 'writable' && state !== 'held') {
       await env.meta.commit({ [this.#key]: null });
       env.log.warn(
         { disk: this.#options.records.disk },
@@ -140,6 +140,7 @@ export class DiskAttachment {
       return;
     }
     await this.#openExport(record);
+    if (found.incoming !== record.incoming) await env.meta.commit({ [this.#key]: encodeRecord(record) });
   }
 
   /** Closes the export for good. */
@@ -222,11 +223,14 @@ export class DiskAttachment {
     const { env, name, records } = this.#options;
     const open = this.#open;
     const { head } = records;
-    if (open === null || !open.record.incoming || head === null)
+    this.assertOwner();
+    const { epoch } = records.chain.current;
+    // Its thread died between the acceptance and this, and it was opened again.
+    if (open !== null && this.writable && open.attachment.spec.epoch === epoch) return;
+    if (open === null || !open.record.incoming || head === null || open.attachment.spec.epoch !== epoch)
       throw new DiskswarmError('ATTACHMENT_STATE', `disk "${name}" waits for no guest`, {
         data: { disk: records.disk },
       });
-    this.assertOwner();
     const view = await this.#options.viewOf(head.id);
     open.resolver.rebase(view);
     await open.attachment.activate({ generation: head.id, root: head.root });
@@ -391,10 +395,4 @@ export class DiskAttachment {
     const found = await inspectOverlay(this.#options.env.storage, this.overlayFolder(this.#epoch));
     return found?.dirtyBytes ?? 0;
   }
-}
-
-function modeOf({ readOnly, incoming }: AttachmentRecord, standing: Standing): AttachmentSpec['mode'] {
-  if (readOnly) return 'read-only';
-  if (incoming) return 'incoming';
-  return standing.state === 'held' ? 'held' : 'writable';
 }

@@ -375,7 +375,7 @@ export class ManagedDisk {
       );
     } else {
       await this.attachment.suspend();
-      if (this.#stopping === null) await this.attachment.reattach();
+      if (this.#stopping === null) await this.attachment.reattach({ sameRun: true });
     }
     this.changed.fire();
   }

@@ -86,23 +86,16 @@ export class DiskSealer {
     if (head === null)
       throw new DiskswarmError('GENERATION_NOT_FOUND', `disk "${name}" has no generation yet`, { data: { name } });
     if (!attachment.writable && !(await attachment.hasOverlay()))
-      return { generation: head, changedPieces: 0, more: false };
+      return { generation: await this.#kept(head, transient), changedPieces: 0, more: false };
     const view = await this.#options.viewOf(head.id);
     const layers = await this.#layers(attachment, view);
     try {
       const cut = await this.#cut(layers, view, signal);
-      if (cut === null && (transient || head.kept)) return { generation: head, changedPieces: 0, more: false };
-      if (cut === null) return { generation: await this.#keep(head), changedPieces: 0, more: false };
+      if (cut === null) return { generation: await this.#kept(head, transient), changedPieces: 0, more: false };
       // What a user keeps follows a transient one even where nothing was written since.
       const same = cut.changedPieces === 0 && (transient || head.kept);
       const generation = same ? head : await this.#record(head, cut.root, !transient);
-      if (records.head?.id !== generation.id) {
-        throw new DiskswarmError(
-          'GENERATION_UNTRUSTED',
-          `disk "${name}" was taken over while it was sealed; what was written here is kept in its overlay`,
-          { data: { name } },
-        );
-      }
+      this.#assertHead(generation);
       if (generation !== head) {
         await this.#options.content.adoptSealed(generation);
         // A read-only export goes on showing the generation it was opened with.
@@ -200,14 +193,26 @@ export class DiskSealer {
     }
   }
 
-  /** The kept generation of what a transient one holds. */
-  async #keep(transient: Generation): Promise<Generation> {
-    const generation = await this.#record(transient, transient.root, true);
+  /** Nothing was written since `head`: it is the answer, or the kept generation of what it holds where it is transient. */
+  async #kept(head: Generation, transient: boolean): Promise<Generation> {
+    if (transient || head.kept) return head;
+    const generation = await this.#record(head, head.root, true);
+    this.#assertHead(generation);
     await this.#options.content.adoptSealed(generation);
     const { resolver, writable } = this.#options.attachment();
     if (writable) resolver?.rebase(await this.#options.viewOf(generation.id));
     await this.#options.onSealed();
     return generation;
+  }
+
+  #assertHead(generation: Generation): void {
+    const { name, records } = this.#options;
+    if (records.head?.id === generation.id) return;
+    throw new DiskswarmError(
+      'GENERATION_UNTRUSTED',
+      `disk "${name}" was taken over while it was sealed; what was written here is kept in its overlay`,
+      { data: { name } },
+    );
   }
 
   /** Signs the next generation and makes it durable. */

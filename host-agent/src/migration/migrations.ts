@@ -175,6 +175,9 @@ export class Migrations implements MigrationPort {
       }
       await vm.runOn();
       await vm.note({ state: 'running', reason: '' });
+    } else if (state === 'incoming' && standings.includes('writable')) {
+      // Some were accepted: the machine had arrived, and the others are offered again.
+      this.#settleLater(vm, (standing) => standing === 'writable');
     } else if (state === 'incoming') {
       await vm.release('stopped', 'the agent ended while the machine was on its way here');
       for (const disk of vm.disks()) {
@@ -188,15 +191,15 @@ export class Migrations implements MigrationPort {
     } else if (standings.every((standing) => standing === 'elsewhere')) {
       await vm.release('moved', 'it was given to another host');
     } else {
-      this.#settleLater(vm);
+      this.#settleLater(vm, (standing) => standing !== 'held');
     }
   }
 
   /** In doubt until the verdicts come: they decide. */
-  #settleLater(vm: Vm): void {
+  #settleLater(vm: Vm, decided: (standing: string) => boolean): void {
     const wait = async (): Promise<void> => {
       for (const disk of vm.disks())
-        await disk.changed.until(() => disk.ownership.standing().state !== 'held', {
+        await disk.changed.until(() => decided(disk.ownership.standing().state), {
           signal: new AbortController().signal,
         });
       await this.#settle(vm);

@@ -78,7 +78,7 @@ function boots(image: string): Promise<boolean> {
 }
 
 /** Real-mode code: waits with HLT for nine ticks of the BIOS's timer, which only interrupts advance, then says "ticked" on COM1 and halts. */
-export function bootSector(): Uint8Array {
+function bootSector(): Uint8Array {
   const sector = new Uint8Array(512);
   sector.set([
     0xfa,

@@ -44,7 +44,7 @@ export interface VmDefinition {
 const FIELDS = ['name', 'memory', 'cpus', 'machine', 'accel', 'disks', 'args'];
 
 /** The definition as fields of a canonical record. */
-export function definitionFields(definition: VmDefinition): { readonly [key: string]: Canonical } {
+function definitionFields(definition: VmDefinition): { readonly [key: string]: Canonical } {
   const { name, memoryBytes, cpus, machine, accel, disks, args } = definition;
   return {
     name,

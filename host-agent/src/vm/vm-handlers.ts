@@ -25,7 +25,7 @@ export function vmHandlers(agent: Agent, vms: VmManager, migrations: Migrations)
   };
 }
 
-export function vmInfo(agent: Agent, vm: Vm): VmInfo {
+function vmInfo(agent: Agent, vm: Vm): VmInfo {
   const { definition, state, reason, consoleSocket, report } = vm.record;
   const { name, memoryBytes, cpus, machine, accel, args } = definition;
   return {

@@ -25,7 +25,7 @@ export interface QmpEvent {
 }
 
 /** An answer to the command with this id. */
-export type QmpAnswer =
+type QmpAnswer =
   | { readonly kind: 'return'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'error'; readonly id: number | null; readonly class: string; readonly description: string };
 
