@@ -191,7 +191,24 @@ export class Migrations implements MigrationPort {
     } else if (standings.every((standing) => standing === 'elsewhere')) {
       await vm.release('moved', 'it was given to another host');
     } else {
+      await this.#offerTheRest(vm);
       this.#settleLater(vm, (standing) => standing !== 'held');
+    }
+  }
+
+  /** The agent ended between two offers: a machine goes with all of its disks or with none, and one offer cannot be taken back. */
+  async #offerTheRest(vm: Vm): Promise<void> {
+    const offered = vm
+      .disks()
+      .flatMap(({ ownership: { source } }) => (source.phase === 'relinquished' ? [source.relinquish.to] : []));
+    const to = offered[0];
+    if (to === undefined) return;
+    for (const disk of vm.disks()) {
+      if (disk.ownership.standing().state !== 'writable') continue;
+      const handOver = disk.live.handOver(to);
+      await handOver.held();
+      await handOver.seal();
+      await handOver.relinquish();
     }
   }
 
