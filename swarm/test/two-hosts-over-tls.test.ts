@@ -132,4 +132,6 @@ async function pour(connection: Connection, proof: Uint8Array | null): Promise<v
     });
     if (!connection.write([garbage])) await waiting;
   }
+  // What waits here is the sender's memory, not the receiver's.
+  await until(() => connection.queuedBytes === 0);
 }

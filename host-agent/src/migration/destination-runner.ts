@@ -13,7 +13,6 @@ import {
   type DestinationEvent,
   type DestinationState,
   encodeMigrationMessage,
-  hasCommitted,
   type MigrationMessage,
   type OpenMemory,
   type Prepare,
@@ -42,6 +41,8 @@ export interface DestinationOptions {
   readonly from: HostId;
   /** The disk whose channel carries the messages. */
   readonly disk: ManagedDisk;
+  /** What is put away before this may begin. */
+  readonly after: Promise<unknown>;
   /** The state folder: what arrives needs room there. */
   readonly folder: string;
 }
@@ -57,11 +58,13 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
   readonly #agent: Agent;
   readonly #offers = new Map<ManagedDisk, Offer>();
   readonly #first: readonly DestinationEffect[];
+  readonly #settled = Promise.withResolvers<void>();
   #definition: VmDefinition | null = null;
   #disks: readonly ManagedDisk[] = [];
   #vm: Vm | null = null;
   #process: VmProcess | null = null;
   #socket = '';
+  #launching: Promise<void> = Promise.resolve();
 
   constructor(options: DestinationOptions) {
     const { state, effects } = beginDestination(options.prepare);
@@ -79,6 +82,11 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
 
   get vm(): Vm | null {
     return this.#vm;
+  }
+
+  /** Resolves when everything that follows from the end is done. */
+  get settled(): Promise<void> {
+    return this.#settled.promise;
   }
 
   start(): void {
@@ -112,6 +120,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
         return;
       case 'check':
         this.work(async () => {
+          await this.#options.after;
           const { definition, disks } = await checkArrival(effect.prepare, this.from, this.#options);
           this.#definition = definition;
           this.#disks = disks;
@@ -124,7 +133,10 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
         this.work(() => this.#adopt(effect.round, effect.generations));
         return;
       case 'launch':
-        this.work(() => this.#launch());
+        this.work(() => {
+          this.#launching = this.#launch();
+          return this.#launching;
+        });
         return;
       case 'openMemory':
         this.work(() => this.#openMemory(effect.open));
@@ -259,6 +271,8 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
         );
       }
       if (vm === null) return;
+      // What begins to run now would be found by nobody.
+      await this.#launching.catch(() => {});
       await vm.release('stopped', `it was to come from host ${this.from}: ${message}`);
       for (const disk of this.#disks) if (disk.attachment.incoming) await disk.detach();
       await this.#options.vms.forget(vm);
@@ -267,6 +281,8 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
         { vm: vm?.name },
         `what was prepared for a machine that does not come could not be put away: ${String(error)}`,
       );
+    } finally {
+      this.#settled.resolve();
     }
   }
 
@@ -277,10 +293,6 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
       await this.#vm?.note({
         reason: `its disks are here, whole as of the move, but it does not run: ${outcome.message ?? ''}. Start it with \`diskswarm vm start ${this.#vm.name}\``,
       });
-  }
-
-  /** True once nothing but a verdict of this host decides. */
-  get committed(): boolean {
-    return hasCommitted(this.state.phase);
+    this.#settled.resolve();
   }
 }

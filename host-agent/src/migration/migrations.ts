@@ -128,8 +128,9 @@ export class Migrations implements MigrationPort {
   }
 
   #arrive(disk: ManagedDisk, from: HostId, prepare: Prepare): void {
-    for (const [migration, runner] of this.#arriving)
-      if (runner.state.phase === 'ended') this.#arriving.delete(migration);
+    const over = [...this.#arriving].filter(([, runner]) => runner.state.phase === 'ended');
+    const after = Promise.all(over.map(([, runner]) => runner.settled));
+    for (const [migration] of over) this.#arriving.delete(migration);
     if (this.#arriving.size >= MAX_ARRIVALS || this.#arriving.has(prepare.migration)) {
       const refusal = {
         kind: 'refused',
@@ -146,6 +147,7 @@ export class Migrations implements MigrationPort {
       prepare,
       from,
       disk,
+      after,
       folder: this.#folder,
     });
     this.#arriving.set(prepare.migration, runner);
