@@ -21,7 +21,10 @@ interface World {
 }
 
 /** A machine that runs at home, and an office that may run it. */
-async function startWorld(t: ExecutionContext, { allow = true }: { allow?: boolean } = {}): Promise<World> {
+async function startWorld(
+  t: ExecutionContext,
+  { allow = true, more = [] }: { allow?: boolean; more?: readonly string[] } = {},
+): Promise<World> {
   const artefacts = await prepareGuest({ image: IMAGE });
   const folder = temporaryFolder(t);
   const image = path.join(folder, 'image.raw');
@@ -31,6 +34,10 @@ async function startWorld(t: ExecutionContext, { allow = true }: { allow?: boole
   await startAgent(office, home);
   await home.ok('disk', 'import', image, '--name', DISK);
   await home.invite(office, DISK);
+  for (const name of more) {
+    await home.ok('disk', 'import', image, '--name', name);
+    await home.invite(office, name);
+  }
   await home.connectedTo(office);
   const guest = new VmGuest(home);
   t.teardown(() => {
@@ -38,7 +45,16 @@ async function startWorld(t: ExecutionContext, { allow = true }: { allow?: boole
   });
   const args = guest.arguments(artefacts);
   if (allow) await office.ok('vm', 'allow', '--', ...args);
-  await home.ok('vm', 'start', VM, '--disk', DISK, '--memory', '128M', '--', ...args);
+  await home.ok(
+    'vm',
+    'start',
+    VM,
+    ...[DISK, ...more].flatMap((name) => ['--disk', name]),
+    '--memory',
+    '128M',
+    '--',
+    ...args,
+  );
   await guest.ready();
   return { home, office, guest };
 }
@@ -123,6 +139,28 @@ test.serial(
     t.is((await guest.say('checkall')).at(-1), String(files + 2));
   },
 );
+
+test.serial('several disks of a machine move as one, there and back', async (t) => {
+  const { home, office, guest } = await startWorld(t, { more: ['data'] });
+  let [here, there] = [home, office];
+  for (const epoch of [2, 3]) {
+    await eventually('both disks are shared', async () => {
+      const { peers } = (await here.call('peer.ls', {})) as { peers: Json[] };
+      return peers.some((peer) => peer.hostId === there.id && (peer.disks as string[]).length === 2);
+    });
+    t.like(await here.ok('vm', 'migrate', VM, '--to', there.id), { phase: 'post' });
+    guest.host = there;
+    await guest.ready();
+    for (const name of [DISK, 'data']) {
+      t.like(await there.info(name), { ownerHostId: there.id, epoch });
+      t.like((await there.info(name)).attached, { state: 'writable', clients: 1 });
+      await there.ok('disk', 'wait', name, '--complete', '--timeout', '60');
+    }
+    await runsOnAt(t, there, guest);
+    await eventually('the old QEMU is gone', () => machinesIn(here.state).length === 0);
+    [here, there] = [there, here];
+  }
+});
 
 test.serial('what the destination does not allow is refused, and the machine goes on', async (t) => {
   const { home, office, guest } = await startWorld(t, { allow: false });
