@@ -70,6 +70,7 @@ async function withHere(
         fetched.push(piece);
         return contentOf(piece);
       },
+      release: () => {},
     };
     const intake = new PieceIntake(store, machine.clock, DISK, {
       durable: () => {},

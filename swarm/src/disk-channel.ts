@@ -278,7 +278,10 @@ export class DiskChannel {
         buffers: this.#buffers,
       },
       {
-        send: (views, piece) => this.#link.lane(kind)?.send(this.number, views, piece),
+        send: (views, piece) => {
+          const done = piece === null ? undefined : (): void => this.release(views.at(-1)!);
+          this.#link.lane(kind)?.send(this.number, views, piece, done);
+        },
         onReady: () => {
           if (kind === 'control') this.sendRoster(this.#membership.rosterBundle());
           this.#gate.update();
@@ -305,6 +308,7 @@ export class DiskChannel {
       membership: this.#membership,
       spaces: this.#spaces,
       uploads: this.#link.uploads,
+      buffers: this.#buffers,
       sent: this.#sent,
       wire: () => wire,
       backlogBytes: () => this.#link.lane(kind)?.backlogBytesOf(this.number) ?? 0,

@@ -88,9 +88,9 @@ export class Lane {
     return this.#writer.backlogBytesOf(channel);
   }
 
-  /** Sends a message of a channel; `tag` names it for `drop`. */
-  send(channel: number, views: readonly Uint8Array[], tag: number | null = null): void {
-    this.#writer.enqueue(channel, views, tag);
+  /** Sends a message of a channel; `tag` names it for `drop`, `done` is as in FrameWriter. */
+  send(channel: number, views: readonly Uint8Array[], tag: number | null = null, done?: () => void): void {
+    this.#writer.enqueue(channel, views, tag, done);
     if (this.#writer.backlogBytes > MAX_LANE_BACKLOG_BYTES) {
       this.fail(new DiskswarmError('LIMIT_EXCEEDED', 'the peer reads too little', { data: { lane: this.kind } }));
     }

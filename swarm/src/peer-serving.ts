@@ -6,7 +6,7 @@
  */
 import type { ChunkId, HostId, PieceIndex } from '@diskswarm/core';
 import { DiskswarmError, PAGE_BYTES } from '@diskswarm/core';
-import type { BittorrentChannel, ChannelLane, PathMessage, PieceSpaces } from '@diskswarm/wire';
+import type { BittorrentChannel, ChannelLane, ChunkBuffers, PathMessage, PieceSpaces } from '@diskswarm/wire';
 import { MAX_PEER_PATHS } from './limits.ts';
 import type { DiskMembership } from './ports.ts';
 import type { RateMeter } from './rate-meter.ts';
@@ -18,6 +18,7 @@ export interface PeerServingOptions {
   readonly membership: DiskMembership;
   readonly spaces: PieceSpaces;
   readonly uploads: UploadQueue;
+  readonly buffers: ChunkBuffers;
   readonly sent: RateMeter;
   wire(): BittorrentChannel;
   backlogBytes(): number;
@@ -38,7 +39,7 @@ export class PeerServing {
 
   /** The peer asks for a chunk. */
   requested(index: number): void {
-    const { spaces, membership, host } = this.#options;
+    const { spaces, membership, host, buffers } = this.#options;
     const { chunkSizeBytes } = membership;
     const found = spaces.find(index);
     if (found === undefined) {
@@ -48,10 +49,16 @@ export class PeerServing {
     const job: UploadJob = {
       lengthBytes: chunkSizeBytes,
       run: async () => {
-        const bytes = await this.#read(() => membership.server.readPiece(found.space.generation, found.piece, host));
-        if (this.#jobs.get(index) !== job) return;
-        this.#jobs.delete(index);
+        const room = buffers.chunk();
+        const { generation } = found.space;
+        const bytes = await this.#read(() => membership.server.readPiece(generation, found.piece, host, room));
         const whole = bytes?.length === chunkSizeBytes ? bytes : null;
+        if (whole?.buffer !== room.buffer) buffers.give(room);
+        if (this.#jobs.get(index) !== job) {
+          if (whole !== null) buffers.give(whole);
+          return;
+        }
+        this.#jobs.delete(index);
         if (whole !== null) this.#options.sent.add(whole.length);
         this.#options.wire().answer(index, whole);
       },

@@ -28,8 +28,11 @@ export interface DiskMembership {
 
 /** Serves peers. Null means "not from here" and costs the peer nothing but the round trip. */
 export interface DiskServer {
-  /** A whole chunk, verified, that may go to this host (design D4); the bytes pass to the swarm. */
-  readPiece(generation: GenerationId, piece: PieceIndex, host: HostId): Promise<Uint8Array | null>;
+  /**
+   * A whole chunk, verified, that may go to this host (design D4); the bytes pass to the swarm. `room` is as long as a chunk of
+   * the disk, and the server may read into it and give it back as its answer; it may not touch it afterwards.
+   */
+  readPiece(generation: GenerationId, piece: PieceIndex, host: HostId, room: Uint8Array): Promise<Uint8Array | null>;
   /** Pages of the piece's path from `fromLevel` down to the leaf (level 0), without the all-zero ones below the first. */
   readPath(root: ChunkId, piece: PieceIndex, fromLevel: number, host: HostId): Promise<readonly Uint8Array[] | null>;
 }

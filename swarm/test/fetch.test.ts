@@ -47,6 +47,12 @@ class FakeChannel implements FetchChannel {
     this.cancelled.push(token);
   }
 
+  readonly released: Uint8Array[] = [];
+
+  release(bytes: Uint8Array): void {
+    this.released.push(bytes);
+  }
+
   misbehaved(why: string): void {
     this.blamed = why;
     this.onBlame();

@@ -6,8 +6,17 @@
  */
 
 import { Geometry } from '@diskswarm/chunk';
-import { type ChunkId, type ChunkStore, type GenerationId, hasCode, type PieceIndex, ZERO_ID } from '@diskswarm/core';
+import {
+  type ChunkId,
+  type ChunkStore,
+  type GenerationId,
+  type HostId,
+  hasCode,
+  type PieceIndex,
+  ZERO_ID,
+} from '@diskswarm/core';
 import { levelsFor, ManifestReader } from '@diskswarm/manifest';
+import type { PackStore } from '@diskswarm/store';
 import type { DiskServer } from '@diskswarm/swarm';
 import type { DiskPages } from './disk-pages.ts';
 import type { DiskRecords } from './disk-records.ts';
@@ -15,19 +24,27 @@ import type { DiskRecords } from './disk-records.ts';
 /** Manifests whose last pages are kept at hand. */
 const MAX_READERS = 8;
 
+/** A store that reads a chunk into an array that is there already. */
+type ServedStore = ChunkStore & Pick<PackStore, 'verifiedRead'>;
+
 export class StoreServer implements DiskServer {
   readonly #records: DiskRecords;
-  readonly #store: ChunkStore;
+  readonly #store: ServedStore;
   readonly #pages: DiskPages;
   readonly #readers = new Map<ChunkId, ManifestReader>();
 
-  constructor(options: { records: DiskRecords; store: ChunkStore; pages: DiskPages }) {
+  constructor(options: { records: DiskRecords; store: ServedStore; pages: DiskPages }) {
     this.#records = options.records;
     this.#store = options.store;
     this.#pages = options.pages;
   }
 
-  async readPiece(generation: GenerationId, piece: PieceIndex): Promise<Uint8Array | null> {
+  async readPiece(
+    generation: GenerationId,
+    piece: PieceIndex,
+    _host: HostId,
+    room: Uint8Array,
+  ): Promise<Uint8Array | null> {
     const record = this.#records.generation(generation);
     if (record === null) return null;
     const reader = this.#reader(record.root, record.sizeBytes);
@@ -35,7 +52,7 @@ export class StoreServer implements DiskServer {
     return this.#unlessAbsent(async () => {
       const id = await reader.idOf(piece);
       if (id === ZERO_ID || !this.#store.has(id, this.#records.disk)) return null;
-      return this.#store.get(id);
+      return room.subarray(0, await this.#store.verifiedRead(id, room));
     });
   }
 

@@ -90,12 +90,14 @@ export class PieceChunks {
       }
       view.dropPiece(piece);
     }
+    const position = { disk, root: view.subject.root, piece };
     // A piece that proves to be zero comes as zeros at once.
-    const bytes = await this.#source.get(naming, { disk, root: view.subject.root, piece }, priority, { signal });
+    const bytes = await this.#source.get(naming, position, priority, { signal });
     const id = await naming;
     if (id === ZERO_ID) return NOTHING_NEW;
     try {
       const storeUs = await this.#intake.take(view, piece, id, bytes);
+      this.#source.release(position, bytes);
       if (priority === PRIORITY.fault) this.#statistics.stored(storeUs);
       return { fetched: true, unstored: null };
     } catch (error) {

@@ -53,6 +53,8 @@ export interface ChunkSource {
     priority: Priority,
     options: { signal: AbortSignal },
   ): Promise<Uint8Array>;
+  /** Gives the bytes of a `get` back, to be used for the next, when nobody looks at them any more. Optional. */
+  release(position: PiecePosition, bytes: Uint8Array): void;
 }
 
 /** A run of bytes with the same state, as block status reports it. */

@@ -29,7 +29,7 @@ export interface Connection {
   readonly queuedBytes: number;
   /** Begins delivery; called exactly once, before which nothing is read. */
   start(handlers: ConnectionHandlers): void;
-  /** Queues the views, in order; ownership passes to the connection. False means: wait for onDrain. */
+  /** Queues the views' bytes, in order; the views are the caller's again when it returns. False means: wait for onDrain. */
   write(views: readonly Uint8Array[]): boolean;
   /** Stops and resumes delivery (back-pressure towards the peer). */
   pause(): void;

@@ -1,6 +1,6 @@
 /**
  * Arrays for piece messages that are used again, because fresh ones for every chunk make the garbage collector the dearest
- * part of receiving.
+ * part of sending and receiving.
  *
  * Giving back is optional and only what was taken here, once, has an effect: who keeps a chunk just does not give it back.
  * Bounded by the number kept.
@@ -25,6 +25,14 @@ export class ChunkBuffers {
     const bytes = this.#free.pop();
     if (bytes !== undefined) this.#out.add(bytes.buffer);
     return bytes;
+  }
+
+  /** Room for a chunk whose content is arbitrary, to be given back as it is. */
+  chunk(): Uint8Array {
+    const lengthBytes = MESSAGE_HEAD_BYTES + this.#chunkSizeBytes;
+    const bytes = this.take(lengthBytes) ?? new Uint8Array(Buffer.allocUnsafeSlow(lengthBytes).buffer);
+    this.lend(bytes);
+    return bytes.subarray(MESSAGE_HEAD_BYTES);
   }
 
   /** Lends an array that was made elsewhere for a piece message: it may be given back. */

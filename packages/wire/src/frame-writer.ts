@@ -7,7 +7,7 @@
  */
 import { FRAME_HEADER_BYTES, MAX_FRAME_PAYLOAD_BYTES } from './limits.ts';
 
-/** The part of a connection that is written to. */
+/** The part of a connection that is written to; it copies what it is given. */
 export interface FrameSink {
   readonly queuedBytes: number;
   write(views: readonly Uint8Array[]): boolean;
@@ -16,6 +16,7 @@ export interface FrameSink {
 interface Message {
   readonly views: Uint8Array[];
   readonly tag: number | null;
+  readonly done: (() => void) | undefined;
   begun: boolean;
   remainingBytes: number;
 }
@@ -52,8 +53,11 @@ export class FrameWriter {
     return this.#queues.get(channel)?.backlogBytes ?? 0;
   }
 
-  /** Queues one message; ownership of the views passes. `tag` names it for `drop`. */
-  enqueue(channel: number, views: readonly Uint8Array[], tag: number | null = null): void {
+  /**
+   * Queues one message. `tag` names it for `drop`. The views may not change until `done`, which is called when they have been
+   * written or the message was dropped; after `stop` or `forget` it may stay out.
+   */
+  enqueue(channel: number, views: readonly Uint8Array[], tag: number | null = null, done?: () => void): void {
     if (this.#stopped) return;
     const lengthBytes = views.reduce((sum, view) => sum + view.length, 0);
     if (lengthBytes === 0) return;
@@ -66,7 +70,7 @@ export class FrameWriter {
       if (channel === 0) this.#turns.unshift(queue);
       else this.#turns.push(queue);
     }
-    queue.messages.push({ views: [...views], tag, begun: false, remainingBytes: lengthBytes });
+    queue.messages.push({ views: [...views], tag, done, begun: false, remainingBytes: lengthBytes });
     queue.backlogBytes += lengthBytes;
     this.#backlogBytes += lengthBytes;
     this.#schedule();
@@ -81,6 +85,7 @@ export class FrameWriter {
     queue.backlogBytes -= message!.remainingBytes;
     this.#backlogBytes -= message!.remainingBytes;
     if (queue.messages.length === 0) this.#turns = this.#turns.filter((other) => other !== queue);
+    message!.done?.();
     return true;
   }
 
@@ -102,15 +107,17 @@ export class FrameWriter {
     if (this.#stopped) return;
     let room = this.#maxInSinkBytes - this.#sink.queuedBytes;
     const views: Uint8Array[] = [];
+    const written: Message[] = [];
     while (room > 0 && this.#turns.length > 0) {
       const queue = this.#turns.shift()!;
-      room -= this.#takeFrame(queue, views);
+      room -= this.#takeFrame(queue, views, written);
       if (queue.messages.length > 0) {
         if (queue.channel === 0) this.#turns.unshift(queue);
         else this.#turns.push(queue);
       }
     }
     if (views.length > 0) this.#sink.write(views);
+    for (const { done } of written) done?.();
   }
 
   /** Nothing is written any more. */
@@ -130,7 +137,7 @@ export class FrameWriter {
     });
   }
 
-  #takeFrame(queue: Queue, into: Uint8Array[]): number {
+  #takeFrame(queue: Queue, into: Uint8Array[], written: Message[]): number {
     const header = new Uint8Array(FRAME_HEADER_BYTES);
     into.push(header);
     let payloadBytes = 0;
@@ -144,7 +151,7 @@ export class FrameWriter {
       else message.views[0] = view.subarray(count);
       payloadBytes += count;
       message.remainingBytes -= count;
-      if (message.views.length === 0) queue.messages.shift();
+      if (message.views.length === 0) written.push(queue.messages.shift()!);
     }
     queue.backlogBytes -= payloadBytes;
     this.#backlogBytes -= payloadBytes;

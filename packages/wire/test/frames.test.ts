@@ -147,3 +147,23 @@ test('a frame of more than 16 KiB is refused before its payload', (t) => {
   const error = t.throws(() => parser.push(Uint8Array.from([0, 1, 0x40, 0x00])));
   t.true(hasCode(error, 'PROTOCOL_ERROR'));
 });
+
+test('the views of a message are free again once all of it was written, or it was dropped', async (t) => {
+  const sink = new Sink();
+  const writer = new FrameWriter(sink, { maxInSinkBytes: 20_000 });
+  const free: string[] = [];
+  const sent = new Uint8Array(60_000).fill(7);
+  writer.enqueue(1, [sent], 1, () => {
+    free.push('sent');
+    sent.fill(0);
+  });
+  writer.enqueue(1, [new Uint8Array(10)], 2, () => free.push('dropped'));
+  await settled();
+  t.deepEqual(free, [], 'part of it is still to come');
+  t.true(writer.drop(1, 2));
+  t.deepEqual(free, ['dropped']);
+  sink.queuedBytes = 0;
+  writer.pump();
+  t.deepEqual(free, ['dropped', 'sent']);
+  t.deepEqual(sink.read().channels.get(1), new Uint8Array(60_000).fill(7));
+});

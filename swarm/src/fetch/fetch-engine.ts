@@ -32,6 +32,7 @@ import { MAX_FETCHES } from '../limits.ts';
 import type { RequestToken } from '../ports.ts';
 import { type Arrival, ChunkFetch, type Waiter } from './chunk-fetch.ts';
 import type { FetchChannel, FetchDisk, FetchHolder, FetchStatistics } from './ports.ts';
+import { SharedAborts } from './shared-aborts.ts';
 
 export interface FetchEngineOptions {
   readonly clock: Clock;
@@ -56,6 +57,9 @@ export class FetchEngine implements ChunkSource {
   /** Ready channels, their disk, and what was asked there. */
   readonly #channels = new Map<FetchChannel, ReadyChannel>();
   readonly #hosts = new Map<HostId, Map<DiskId, FetchChannel>>();
+  /** For each disk a channel that takes arrays back; it does also after it closed. */
+  readonly #arrays = new Map<DiskId, FetchChannel>();
+  readonly #aborts = new SharedAborts();
   readonly #events: SchedulerEvent[] = [];
   #telling = false;
   #timer: Timer | null = null;
@@ -73,6 +77,7 @@ export class FetchEngine implements ChunkSource {
   /** Gives up what is fetched for the disk (ABORTED). Its channels are closed by whoever owns them. */
   removeDisk(disk: DiskId): void {
     this.#disks.delete(disk);
+    this.#arrays.delete(disk);
     for (const fetch of [...this.#fetches.values()]) {
       if (fetch.position.disk !== disk) continue;
       fetch.reject(new DiskswarmError('ABORTED', 'the disk is no longer here', { data: { disk } }));
@@ -92,6 +97,7 @@ export class FetchEngine implements ChunkSource {
     const { host: peer } = channel;
     const others = this.#hosts.get(peer);
     this.#channels.set(channel, { disk, asked: new Map() });
+    this.#arrays.set(disk, channel);
     if (others === undefined) {
       this.#hosts.set(peer, new Map([[disk, channel]]));
       this.#tell({ type: 'peerUp', peer });
@@ -168,15 +174,13 @@ export class FetchEngine implements ChunkSource {
     { signal }: { signal: AbortSignal },
   ): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
-      const given = (): DiskswarmError => new DiskswarmError('ABORTED', 'the chunk was given up');
       if (typeof id !== 'string') id.catch(() => undefined);
       if (signal.aborted) {
-        reject(given());
+        reject(givenUp());
         return;
       }
       const fetch = this.#fetchOf(position);
-      const onAbort = (): void => this.#leave(fetch, waiter, given());
-      const done = (): void => signal.removeEventListener('abort', onAbort);
+      const done = this.#aborts.on(signal, () => this.#leave(fetch, waiter, givenUp()));
       const waiter: Waiter = {
         resolve: (bytes) => {
           done();
@@ -187,7 +191,6 @@ export class FetchEngine implements ChunkSource {
           reject(error);
         },
       };
-      signal.addEventListener('abort', onAbort, { once: true });
       fetch.join(waiter, priority, this.#clock.nowUs());
       const { disk, root, piece } = position;
       const { chunkSizeBytes: lengthBytes } = fetch.context;
@@ -199,6 +202,11 @@ export class FetchEngine implements ChunkSource {
         id.then(known, (error: unknown) => this.#leave(fetch, waiter, error));
       }
     });
+  }
+
+  /** @inheritdoc */
+  release({ disk }: PiecePosition, bytes: Uint8Array): void {
+    this.#arrays.get(disk)?.release(bytes);
   }
 
   #fetchOf(position: PiecePosition): ChunkFetch {
@@ -350,4 +358,8 @@ export class FetchEngine implements ChunkSource {
   *#whoHas(want: Want): Iterable<Holder> {
     for (const { channel, certainty } of this.#holders(want)) yield { peer: channel.host, certainty };
   }
+}
+
+function givenUp(): DiskswarmError {
+  return new DiskswarmError('ABORTED', 'the chunk was given up');
 }

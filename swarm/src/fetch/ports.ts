@@ -13,6 +13,8 @@ export interface FetchChannel {
   /** Null when nothing can be asked there now. */
   request(wanted: { generation: GenerationId; piece: PieceIndex; lane: LaneClass }): RequestToken | null;
   cancel(token: RequestToken): void;
+  /** Takes a chunk's array back for the next one. */
+  release(bytes: Uint8Array): void;
   /** Ends the session and keeps the host away. */
   misbehaved(why: string): void;
 }

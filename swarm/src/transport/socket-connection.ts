@@ -2,7 +2,8 @@
  * A core Connection over a Node stream socket, TLS or plain.
  *
  * `queuedBytes` counts what was written and not yet taken by the kernel, so that the lane above can keep it small. What is
- * written in one turn of the event loop leaves as one batch.
+ * written in one turn of the event loop is gathered and leaves together: many small writes would each cost a TLS record and
+ * a call. The arrays it is gathered in are used again, because fresh ones cost more in garbage collection than the copy.
  */
 import type { Socket } from 'node:net';
 import { type Address, type Connection, type ConnectionHandlers, formatAddress } from '@diskswarm/core';
@@ -10,6 +11,10 @@ import type { ReadHook } from './read-hook.ts';
 
 /** Below this many queued bytes, `onDrain` asks for more. */
 const LOW_WATER_BYTES = 64 * 1024;
+/** One write to the socket. */
+const BATCH_BYTES = 64 * 1024;
+/** Arrays kept for the next batches, for each connection. */
+const SPARE_BATCHES = 3;
 
 export class SocketConnection implements Connection {
   readonly initiator: boolean;
@@ -18,9 +23,10 @@ export class SocketConnection implements Connection {
   readonly #socket: Socket;
   readonly #reads: ReadHook | undefined;
   #handlers: ConnectionHandlers | null = null;
-  /** Written during this turn of the event loop: leaves as one batch at its end, because each write costs a record and a call. */
-  #batch: Uint8Array[] = [];
+  /** Being filled; what is in it leaves at the end of this turn of the event loop, or when it is full. */
+  #batch: Uint8Array | null = null;
   #batchBytes = 0;
+  readonly #spare: Uint8Array[] = [];
   #scheduled = false;
   #queuedBytes = 0;
   #wantsDrain = false;
@@ -60,11 +66,7 @@ export class SocketConnection implements Connection {
 
   write(views: readonly Uint8Array[]): boolean {
     if (this.#socket.destroyed || this.#socket.writableEnded) return false;
-    for (const view of views) {
-      this.#batch.push(view);
-      this.#queuedBytes += view.length;
-      this.#batchBytes += view.length;
-    }
+    for (const view of views) this.#gather(view);
     this.#wantsDrain = true;
     if (!this.#scheduled) {
       this.#scheduled = true;
@@ -92,23 +94,34 @@ export class SocketConnection implements Connection {
     this.#socket.destroy();
   }
 
-  #flush(): void {
-    this.#scheduled = false;
-    const batch = this.#batch;
-    const lengthBytes = this.#batchBytes;
-    this.#batch = [];
-    this.#batchBytes = 0;
-    if (batch.length === 0 || this.#socket.destroyed || this.#socket.writableEnded) return;
-    const last = batch.length - 1;
-    if (last > 0) this.#socket.cork();
-    batch.forEach((view, index) => {
-      if (index === last) this.#socket.write(view, () => this.#written(lengthBytes));
-      else this.#socket.write(view);
-    });
-    if (last > 0) this.#socket.uncork();
+  #gather(view: Uint8Array): void {
+    this.#queuedBytes += view.length;
+    for (let position = 0; position < view.length; ) {
+      this.#batch ??= this.#spare.pop() ?? Buffer.allocUnsafeSlow(BATCH_BYTES);
+      const count = Math.min(view.length - position, BATCH_BYTES - this.#batchBytes);
+      this.#batch.set(view.subarray(position, position + count), this.#batchBytes);
+      this.#batchBytes += count;
+      position += count;
+      if (this.#batchBytes === BATCH_BYTES) this.#send();
+    }
   }
 
-  #written(lengthBytes: number): void {
+  #flush(): void {
+    this.#scheduled = false;
+    this.#send();
+  }
+
+  #send(): void {
+    const batch = this.#batch;
+    const lengthBytes = this.#batchBytes;
+    this.#batch = null;
+    this.#batchBytes = 0;
+    if (batch === null || this.#socket.destroyed || this.#socket.writableEnded) return;
+    this.#socket.write(batch.subarray(0, lengthBytes), () => this.#written(batch, lengthBytes));
+  }
+
+  #written(batch: Uint8Array, lengthBytes: number): void {
+    if (this.#spare.length < SPARE_BATCHES) this.#spare.push(batch);
     this.#queuedBytes -= lengthBytes;
     if (!this.#wantsDrain || this.#queuedBytes > LOW_WATER_BYTES || this.#socket.destroyed) return;
     this.#wantsDrain = false;

@@ -86,8 +86,8 @@ function lie(world: World, host: SimulatedHost, liar: { chance: number; told: nu
   const server = host.managed?.peers.server;
   if (server === undefined) return;
   const honest = server.readPiece.bind(server);
-  server.readPiece = async (generation, piece, to) => {
-    const bytes = await honest(generation, piece, to);
+  server.readPiece = async (generation, piece, to, room) => {
+    const bytes = await honest(generation, piece, to, room);
     if (bytes === null || !world.simulation.random.chance(liar.chance)) return bytes;
     const wrong = bytes.slice();
     wrong[world.simulation.random.below(wrong.length)]! ^= 1 << world.simulation.random.below(8);

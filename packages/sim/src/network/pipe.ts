@@ -68,7 +68,7 @@ export class Pipe {
   write(views: readonly Uint8Array[]): void {
     if (this.#end !== 'none') return;
     for (const view of views) {
-      if (view.length > 0) this.#queue.push(view);
+      if (view.length > 0) this.#queue.push(view.slice());
       this.#queuedBytes += view.length;
     }
     if (this.ready) this.#from.offer(this);
