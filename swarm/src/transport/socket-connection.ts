@@ -26,6 +26,9 @@ export class SocketConnection implements Connection {
   /** Being filled; what is in it leaves at the end of this turn of the event loop, or when it is full. */
   #batch: Uint8Array | null = null;
   #batchBytes = 0;
+  /** Full or flushed, while another is being written: two at once the socket would join in an array of its own. */
+  readonly #ready: Uint8Array[] = [];
+  #writing = false;
   readonly #spare: Uint8Array[] = [];
   #scheduled = false;
   #queuedBytes = 0;
@@ -85,6 +88,7 @@ export class SocketConnection implements Connection {
 
   close(): void {
     this.#flush();
+    for (const batch of this.#ready.splice(0)) this.#socket.write(batch);
     this.#socket.end();
   }
 
@@ -102,27 +106,35 @@ export class SocketConnection implements Connection {
       this.#batch.set(view.subarray(position, position + count), this.#batchBytes);
       this.#batchBytes += count;
       position += count;
-      if (this.#batchBytes === BATCH_BYTES) this.#send();
+      if (this.#batchBytes === BATCH_BYTES) this.#endBatch();
     }
   }
 
   #flush(): void {
     this.#scheduled = false;
-    this.#send();
+    this.#endBatch();
   }
 
-  #send(): void {
-    const batch = this.#batch;
-    const lengthBytes = this.#batchBytes;
+  #endBatch(): void {
+    if (this.#batch !== null) this.#ready.push(this.#batch.subarray(0, this.#batchBytes));
     this.#batch = null;
     this.#batchBytes = 0;
-    if (batch === null || this.#socket.destroyed || this.#socket.writableEnded) return;
-    this.#socket.write(batch.subarray(0, lengthBytes), () => this.#written(batch, lengthBytes));
+    this.#writeNext();
   }
 
-  #written(batch: Uint8Array, lengthBytes: number): void {
-    if (this.#spare.length < SPARE_BATCHES) this.#spare.push(batch);
-    this.#queuedBytes -= lengthBytes;
+  #writeNext(): void {
+    if (this.#writing || this.#socket.destroyed || this.#socket.writableEnded) return;
+    const batch = this.#ready.shift();
+    if (batch === undefined) return;
+    this.#writing = true;
+    this.#socket.write(batch, () => this.#written(batch));
+  }
+
+  #written(batch: Uint8Array): void {
+    this.#writing = false;
+    if (this.#spare.length < SPARE_BATCHES) this.#spare.push(new Uint8Array(batch.buffer));
+    this.#queuedBytes -= batch.length;
+    this.#writeNext();
     if (!this.#wantsDrain || this.#queuedBytes > LOW_WATER_BYTES || this.#socket.destroyed) return;
     this.#wantsDrain = false;
     this.#handlers?.onDrain();
