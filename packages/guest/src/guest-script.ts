@@ -5,7 +5,8 @@
  * the guest answers with exactly one line, `DS-OK @N COMMAND …` or `DS-FAIL @N COMMAND … CODE`. Crash order of a write:
  * content, fsync, then its record in /data/.manifest, fsync, then the answer. A record names the file by its sequence
  * number, so a write over an old name that is cut short leaves the old file and its record valid. Records are framed by
- * newlines and a closing dot: one that was cut is passed over and cannot spoil the next.
+ * newlines and a closing dot: one that was cut is passed over and cannot spoil the next. `tick MS` and `rewrite MIB KIB_PER_S`
+ * go on by themselves and print DS-TICK and DS-WROTE with a count, until `rest`.
  */
 
 /** File read at boot, one path per line: what the "services" of this guest need to be up. */
@@ -65,6 +66,27 @@ cmd_checkall() {
   }
   answer=$count
 }
+# Work that goes on beside the commands, until \`rest\`; each step says so on the line.
+work=
+tick() { n=0; while :; do n=$((n + 1)); say DS-TICK $n; usleep $(($1 * 1000)); done; }
+centiseconds() { read -r now ignored < /proc/uptime; now=\${now%.*}\${now#*.}; }
+# Blocks of 512 KiB, each unlike the one before it at its place, fsynced, at $2 KiB per second.
+rewrite() {
+  n=0; centiseconds; next=$now
+  while dd if=/tmp/random of=/data/.region bs=512k count=1 skip=$((n % 7)) seek=$((n % ($1 * 2))) conv=notrunc,fsync 2>/dev/null; do
+    n=$((n + 1)); say DS-WROTE $n
+    next=$((next + 51200 / $2)); centiseconds
+    [ $next -ge $((now - 100)) ] || next=$now
+    [ $next -le $now ] || usleep $(((next - now) * 10000))
+  done
+  say DS-STUCK $n
+}
+cmd_tick() { tick "$1" & work="$work $!"; }
+cmd_rewrite() {
+  dd if=/dev/urandom of=/tmp/random bs=512k count=8 2>/dev/null && dd if=/dev/urandom of=/data/.region bs=1M count="$1" conv=fsync 2>/dev/null || return 5
+  rewrite "$1" "$2" & work="$work $!"
+}
+cmd_rest() { kill $work && wait; work=; }
 cmd_stop() { sync && umount /tmp && mount -o remount,ro /; }
 
 mount -t tmpfs tmp /tmp
@@ -78,6 +100,9 @@ while :; do
     read) cmd_read "$first" ;;
     check) cmd_check "$first" "$second" ;;
     checkall) cmd_checkall ;;
+    tick) cmd_tick "$first" ;;
+    rewrite) cmd_rewrite "$first" "$second" ;;
+    rest) cmd_rest ;;
     reboot | poweroff) cmd_stop ;;
     *) (exit 127) ;;
   esac
