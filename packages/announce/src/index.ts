@@ -1,6 +1,7 @@
 /**
  * @module announce
- * How hosts and trackers speak to each other over HTTP: announce and scrape requests and answers (BEP 3, 7, 23, 48).
+ * How hosts and trackers speak to each other: announce and scrape requests and answers over HTTP (BEP 3, 7, 23, 48), and the
+ * tracker's side of the same as datagrams (BEP 15).
  *
  * Pure functions over text and bytes, shared by the tracker and by the client in the swarm. Fetching, serving and deciding
  * when to announce are left to them.
@@ -16,3 +17,4 @@ export * from './limits.ts';
 export { percentDecode, percentEncode } from './percent-bytes.ts';
 export { parseQuery, type Query } from './query.ts';
 export * from './scrape.ts';
+export * from './udp.ts';

@@ -6,6 +6,8 @@ export const MAX_QUERY_CHARS = 6 * 1024;
 export const MAX_QUERY_PARAMETERS = 80;
 /** Info hashes of one scrape. */
 export const MAX_SCRAPE_HASHES = 64;
+/** Info hashes of one scrape by datagram (BEP 15: about 74 fit). */
+export const MAX_UDP_SCRAPE_HASHES = 74;
 /** Bytes of a tracker's answer. */
 export const MAX_RESPONSE_BYTES = 64 * 1024;
 /** Peers taken from one answer; more are ignored. */
