@@ -11,6 +11,7 @@ const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 /** The largest file a guest is asked to write: 1 GiB. */
 export const MAX_WRITE_BYTES = 1024 * 1024 * 1024;
 const MAX_SEED = 0xffff_ffff;
+const JOURNAL_RECORD_BYTES = 4096;
 
 /** Checks what a `write` command may carry. @throws DiskswarmError INVALID_ARGUMENT */
 export function checkWrite(name: string, sizeBytes: number, seed: number): void {
@@ -43,6 +44,14 @@ export function expectedSha256(name: string, sizeBytes: number, seed: number): s
     hash.update(part);
     left -= part.length;
   }
+  return hash.digest('hex');
+}
+
+/** The SHA-256, in hex, of the journal of a guest at work that holds the records 1 to `count`. */
+export function expectedJournalSha256(count: number): string {
+  checkWhole('number of records', count, MAX_SEED);
+  const hash = createHash('sha256');
+  for (let number = 1; number <= count; number++) hash.update(`${String(number).padStart(JOURNAL_RECORD_BYTES - 1)}\n`);
   return hash.digest('hex');
 }
 

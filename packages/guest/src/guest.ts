@@ -221,6 +221,8 @@ export class Guest {
       const { ok, words } = event;
       const exitCode = ok ? 0 : Number(words.at(-1));
       this.#results.get(event.tag)?.({ ok, words, exitCode, line: words.join(' ') });
+    } else if (event.type !== 'ready') {
+      // Ticks and writes of a guest at work are for who listens to its line.
     } else if (this.#ready !== undefined) {
       this.#fail('GUEST_FAILED', 'The guest was reset and booted again unasked');
     } else {

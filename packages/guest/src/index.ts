@@ -14,7 +14,7 @@
  * A test bed: real processes, files and timers. It knows nothing of chunks or hosts; a guest sees a disk and no more.
  */
 export { defaultCacheDir } from './cache.ts';
-export { expectedSha256, MAX_WRITE_BYTES } from './content.ts';
+export { expectedJournalSha256, expectedSha256, MAX_WRITE_BYTES } from './content.ts';
 export {
   type BootOptions,
   bootGuest,
@@ -29,7 +29,7 @@ export { buildInitramfs } from './initramfs.ts';
 export { type GuestKernel, type Log, prepareKernel } from './kernel.ts';
 export { type GuestDisk, type NbdTarget, parseNbdUri } from './nbd-target.ts';
 export { type GuestArtefacts, type PrepareOptions, prepareGuest } from './prepare.ts';
-export { parseGuestLine } from './protocol.ts';
+export { type GuestEvent, GuestProtocol, parseGuestLine } from './protocol.ts';
 export { guestArguments, type MachineOptions } from './qemu-args.ts';
 export { buildRootImage, cachedRootImage, type RootImageOptions } from './root-image.ts';
 export { installHint, probeQemu, type QemuProbe } from './tools.ts';

@@ -12,6 +12,10 @@ export const MAX_LINE_BYTES = 4096;
 export type GuestEvent =
   | { readonly type: 'ready'; readonly uptimeSeconds: number }
   | { readonly type: 'fatal'; readonly reason: string }
+  /** One more beat of a guest at work; `uptimeSeconds` is of its own clock, which stands still while it is paused. */
+  | { readonly type: 'tick'; readonly number: number; readonly uptimeSeconds: number }
+  /** Record `number` of the journal is durable. */
+  | { readonly type: 'wrote'; readonly number: number }
   | { readonly type: 'result'; readonly tag: number; readonly ok: boolean; readonly words: readonly string[] };
 
 /** Cuts a byte stream into events. */
@@ -45,6 +49,12 @@ export function parseGuestLine(line: string): GuestEvent | undefined {
     return words.length === 1 && Number.isFinite(uptimeSeconds) ? { type: 'ready', uptimeSeconds } : undefined;
   }
   if (head === 'DS-FATAL') return { type: 'fatal', reason: words.join(' ') };
+  if (head === 'DS-TICK' || head === 'DS-WROTE') {
+    const [number, uptimeSeconds] = words.map(Number);
+    if (!words.every((word) => /^\d+(\.\d+)?$/.test(word)) || !Number.isSafeInteger(number)) return undefined;
+    if (head === 'DS-WROTE') return words.length === 1 ? { type: 'wrote', number: number! } : undefined;
+    return words.length === 2 ? { type: 'tick', number: number!, uptimeSeconds: uptimeSeconds! } : undefined;
+  }
   if (head !== 'DS-OK' && head !== 'DS-FAIL') return undefined;
   const tag = /^@(\d{1,9})$/.exec(words[0] ?? '')?.[1];
   if (tag === undefined) return undefined;
