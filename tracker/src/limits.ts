@@ -1,11 +1,11 @@
 /** Bounds of the tracker; docs/LIMITS.md lists them. */
 
 /** Swarms known at once. */
-export const MAX_SWARMS = 20_000;
+export const MAX_SWARMS = 100_000;
 /** Peers of one swarm. */
-export const MAX_PEERS_PER_SWARM = 5000;
-/** Peers of all swarms together: about 100 MB. */
-export const MAX_PEERS = 400_000;
+export const MAX_PEERS_PER_SWARM = 100_000;
+/** Peers of all swarms together: 30 to 100 MB in swarms of many, more in swarms of few. */
+export const MAX_PEERS = 1_000_000;
 /** Peers in one answer, whatever was asked for. */
 export const MAX_PEERS_PER_ANSWER = 200;
 /** Peers in one answer to a client that does not say how many it wants. */
@@ -16,6 +16,11 @@ export const DEFAULT_INTERVAL_SECONDS = 120;
 export const MIN_INTERVAL_SECONDS = 5;
 /** A peer is forgotten after this many intervals without an announce. */
 export const INTERVALS_UNTIL_EXPIRY = 2.5;
+
+/** The same by datagram over IPv6, so that an answer fits a packet everywhere. */
+export const MAX_UDP6_PEERS_PER_ANSWER = 66;
+/** Answers that wait for the kernel to take them; more are dropped, as a network would. */
+export const MAX_QUEUED_ANSWERS = 512;
 
 /** Connections at once. */
 export const MAX_CONNECTIONS = 1024;

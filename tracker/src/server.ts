@@ -8,8 +8,8 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
-  encodeAnnounceResponse,
   encodeFailure,
+  encodePackedAnnounceResponse,
   encodeScrapeResponse,
   packEndpoint,
   parseAnnounceRequest,
@@ -125,7 +125,7 @@ function answer(table: SwarmTable, request: http.IncomingMessage, response: http
 function announce(table: SwarmTable, query: Query, request: http.IncomingMessage): Uint8Array {
   const asked = parseAnnounceRequest(query);
   const peer = packEndpoint(request.socket.remoteAddress ?? '', asked.port);
-  return encodeAnnounceResponse(table.announce(asked, peer));
+  return encodePackedAnnounceResponse(table.announce(asked, peer));
 }
 
 /** A refusal is an answer too: 200 with a reason, as clients expect (BEP 3). */

@@ -1,35 +1,40 @@
 /**
- * The peers of one swarm: known by address, forgotten when they fall silent, drawn at random.
+ * The peers of one swarm: a list per address family, and how many said that they completed.
  *
- * A Map in the order of the last announce makes expiry a walk from its front; an array per family makes a fair draw cost
- * only what is drawn (a partial shuffle in place). Time comes in as microseconds; bounds are the table's business.
+ * Who joins and leaves is told to a listener (the journal's); when peers are old, and how many there may be, is the table's
+ * business.
  */
-import { COMPACT_V4_BYTES, type CompactPeer } from '@diskswarm/announce';
+import { COMPACT_V4_BYTES, COMPACT_V6_BYTES, type CompactPeer } from '@diskswarm/announce';
 import type { Random } from '@diskswarm/core';
+import { PeerList } from './peer-list.ts';
+import type { SipHash } from './siphash.ts';
 
-interface Peer {
-  readonly key: string;
-  readonly compact: CompactPeer;
-  seeder: boolean;
-  seenUs: number;
-  /** Where it stands in its family's array. */
-  index: number;
+/** Drawn peers as answers carry them. */
+export interface DrawnPeers {
+  readonly peers4: Uint8Array;
+  readonly peers6: Uint8Array;
 }
 
+const NONE = new Uint8Array(0);
+/** Answers by datagram carry 32 bits. */
+const MAX_COMPLETED = 0xffff_ffff;
+
 export class SwarmPeers {
-  /** Least recently announced first. */
-  readonly #peers = new Map<string, Peer>();
-  readonly #v4: Peer[] = [];
-  readonly #v6: Peer[] = [];
-  #seeders = 0;
+  readonly #hash: SipHash;
+  #v4: PeerList | null = null;
+  #v6: PeerList | null = null;
   #completed = 0;
 
+  constructor(hash: SipHash) {
+    this.#hash = hash;
+  }
+
   get count(): number {
-    return this.#peers.size;
+    return (this.#v4?.count ?? 0) + (this.#v6?.count ?? 0);
   }
 
   get seeders(): number {
-    return this.#seeders;
+    return (this.#v4?.seeders ?? 0) + (this.#v6?.seeders ?? 0);
   }
 
   /** How many peers said that they completed. */
@@ -38,82 +43,83 @@ export class SwarmPeers {
   }
 
   has(peer: CompactPeer): boolean {
-    return this.#peers.has(keyOf(peer));
+    return (this.#listOf(peer)?.find(peer) ?? -1) >= 0;
   }
 
-  /** Adds or refreshes a peer. */
-  announce(compact: CompactPeer, state: { seeder: boolean; completed: boolean; nowUs: number }): void {
-    const key = keyOf(compact);
-    const known = this.#peers.get(key);
-    const peer = known ?? { key, compact, seeder: false, seenUs: 0, index: -1 };
-    if (known === undefined) {
-      const family = this.#familyOf(peer);
-      peer.index = family.push(peer) - 1;
-    } else {
-      this.#peers.delete(key);
+  /** Adds or refreshes a peer; true when it is new or its being a seeder changed. */
+  announce(peer: CompactPeer, state: { seeder: boolean; second: number }): boolean {
+    const list = this.#listFor(peer);
+    const slot = list.find(peer);
+    if (slot >= 0) return list.touch(slot, state.seeder, state.second);
+    list.add(peer, state.seeder, state.second);
+    return true;
+  }
+
+  /** Counts a completion, or with a number sets how many there were. */
+  complete(count: number = this.#completed + 1): void {
+    this.#completed = Math.min(count, MAX_COMPLETED);
+  }
+
+  isSeeder(peer: CompactPeer): boolean {
+    const list = this.#listOf(peer);
+    const slot = list?.find(peer) ?? -1;
+    return list !== null && slot >= 0 && list.isSeeder(slot);
+  }
+
+  /** Forgets a peer; false when it is unknown. */
+  remove(peer: CompactPeer): boolean {
+    const list = this.#listOf(peer);
+    const slot = list?.find(peer) ?? -1;
+    if (list === null || slot < 0) return false;
+    list.remove(slot);
+    return true;
+  }
+
+  /** Forgets peers that were last seen before `second`; `onGone` is told of each. */
+  expire(second: number, onGone: (peer: CompactPeer) => void): void {
+    this.#v4?.expire(second, onGone);
+    this.#v6?.expire(second, onGone);
+  }
+
+  /**
+   * At most `count` peers other than `asker`, of its family first, or of that alone. Every peer is as likely as any other, but neighbours
+   * come together; copies.
+   */
+  draw(asker: CompactPeer, count: number, random: Random, ownFamilyOnly: boolean): DrawnPeers {
+    const isV4 = asker.length === COMPACT_V4_BYTES;
+    const own = drawFrom(isV4 ? this.#v4 : this.#v6, asker, count, random);
+    const rest = ownFamilyOnly ? 0 : count - own.length / asker.length;
+    const other = rest === 0 ? NONE : drawFrom(isV4 ? this.#v6 : this.#v4, null, rest, random);
+    return isV4 ? { peers4: own, peers6: other } : { peers4: other, peers6: own };
+  }
+
+  /** Every peer, as views. */
+  *all(): Generator<{ readonly peer: CompactPeer; readonly seeder: boolean }> {
+    if (this.#v4 !== null) yield* this.#v4.all();
+    if (this.#v6 !== null) yield* this.#v6.all();
+  }
+
+  #listOf(peer: CompactPeer): PeerList | null {
+    return peer.length === COMPACT_V4_BYTES ? this.#v4 : this.#v6;
+  }
+
+  #listFor(peer: CompactPeer): PeerList {
+    if (peer.length === COMPACT_V4_BYTES) {
+      this.#v4 ??= new PeerList(COMPACT_V4_BYTES, this.#hash);
+      return this.#v4;
     }
-    this.#seeders += Number(state.seeder) - Number(peer.seeder);
-    if (state.completed) this.#completed++;
-    peer.seeder = state.seeder;
-    peer.seenUs = state.nowUs;
-    this.#peers.set(key, peer);
-  }
-
-  /** Forgets a peer; an unknown one is fine. */
-  remove(compact: CompactPeer): void {
-    const peer = this.#peers.get(keyOf(compact));
-    if (peer !== undefined) this.#forget(peer);
-  }
-
-  /** Forgets peers that were last seen before `deadlineUs`. */
-  expire(deadlineUs: number): void {
-    for (const peer of this.#peers.values()) {
-      if (peer.seenUs >= deadlineUs) return;
-      this.#forget(peer);
-    }
-  }
-
-  /** At most `count` peers other than `asker`, of its family first; fresh every time. The arrays are views: do not change. */
-  draw(asker: CompactPeer, count: number, random: Random): CompactPeer[] {
-    const [first, second] = asker.length === COMPACT_V4_BYTES ? [this.#v4, this.#v6] : [this.#v6, this.#v4];
-    const key = keyOf(asker);
-    const drawn = drawFrom(first, key, count, random);
-    return [...drawn, ...drawFrom(second, key, count - drawn.length, random)];
-  }
-
-  #familyOf(peer: Peer): Peer[] {
-    return peer.compact.length === COMPACT_V4_BYTES ? this.#v4 : this.#v6;
-  }
-
-  #forget(peer: Peer): void {
-    this.#peers.delete(peer.key);
-    this.#seeders -= Number(peer.seeder);
-    const family = this.#familyOf(peer);
-    swap(family, peer.index, family.length - 1);
-    family.pop();
+    this.#v6 ??= new PeerList(COMPACT_V6_BYTES, this.#hash);
+    return this.#v6;
   }
 }
 
-function keyOf(peer: CompactPeer): string {
-  return Buffer.from(peer.buffer, peer.byteOffset, peer.length).toString('latin1');
-}
-
-/** Each set of `count` peers without the one of `excluded` is equally likely. */
-function drawFrom(family: Peer[], excluded: string, count: number, random: Random): CompactPeer[] {
-  const drawn: CompactPeer[] = [];
-  for (let front = 0; front < family.length && drawn.length < count; front++) {
-    swap(family, front, front + random.below(family.length - front));
-    const peer = family[front] as Peer;
-    if (peer.key !== excluded) drawn.push(peer.compact);
-  }
-  return drawn;
-}
-
-function swap(family: Peer[], left: number, right: number): void {
-  const a = family[left] as Peer;
-  const b = family[right] as Peer;
-  family[left] = b;
-  family[right] = a;
-  b.index = left;
-  a.index = right;
+function drawFrom(list: PeerList | null, asker: CompactPeer | null, count: number, random: Random): Uint8Array {
+  if (list === null || list.count === 0) return NONE;
+  const except = asker === null ? -1 : list.find(asker);
+  const others = except < 0 ? list.count : list.count - 1;
+  const drawn = Math.min(count, others);
+  if (drawn === 0) return NONE;
+  const into = new Uint8Array(drawn * list.peerAt(0).length);
+  list.copyOthers(except, drawn, random.below(others), into, 0);
+  return into;
 }

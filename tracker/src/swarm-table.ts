@@ -2,7 +2,8 @@
  * Every swarm the tracker knows, and what an announce or a scrape does to it. Pure but for the injected clock and randomness.
  *
  * A swarm exists while a peer of it does. Memory is bounded by swarms and peers; a full table refuses newcomers and keeps serving
- * those it knows, so a flood cannot displace anybody. HTTP is left to server.ts.
+ * those it knows, so a flood cannot displace anybody. Silent peers go when their swarm is asked for, and otherwise with a look at
+ * some of the swarms in each second in which anybody asks anything. Sockets are left to server/, keeping to the journal.
  */
 import type { AnnounceRequest, CompactPeer, InfoHash, SwarmCounts } from '@diskswarm/announce';
 import { type Clock, DiskswarmError, type Random } from '@diskswarm/core';
@@ -16,7 +17,8 @@ import {
   MAX_SWARMS,
   MIN_INTERVAL_SECONDS,
 } from './limits.ts';
-import { SwarmPeers } from './swarm-peers.ts';
+import { SipHash } from './siphash.ts';
+import { type DrawnPeers, SwarmPeers } from './swarm-peers.ts';
 
 export interface SwarmTableOptions {
   readonly clock: Clock;
@@ -29,24 +31,40 @@ export interface SwarmTableOptions {
 }
 
 /** What an announce is answered with. */
-export interface AnnounceAnswer {
+export interface AnnounceAnswer extends DrawnPeers {
   readonly intervalSeconds: number;
   readonly minIntervalSeconds: number;
   readonly seeders: number;
   readonly leechers: number;
-  readonly peers: readonly CompactPeer[];
 }
+
+/** One fact about who is where; a list of them makes the same table again. */
+export type Change =
+  | { readonly kind: 'joined'; readonly infoHash: InfoHash; readonly peer: CompactPeer; readonly seeder: boolean }
+  | { readonly kind: 'left'; readonly infoHash: InfoHash; readonly peer: CompactPeer }
+  | { readonly kind: 'completed'; readonly infoHash: InfoHash; readonly count: number };
+
+const NOBODY = { peers4: new Uint8Array(0), peers6: new Uint8Array(0) };
+/** In each second one of this many parts of the swarms is looked through, and at least a few. */
+const SWEEP_PARTS = 16;
+const MIN_SWEPT = 64;
 
 export class SwarmTable {
   readonly #options: SwarmTableOptions;
   readonly #intervalSeconds: number;
-  /** Least recently announced first. */
+  readonly #hash: SipHash;
   readonly #swarms = new Map<InfoHash, SwarmPeers>();
+  #sweep: MapIterator<[InfoHash, SwarmPeers]>;
+  #second = 0;
   #peers = 0;
+  /** Told of every change, before the call that made it returns; peers are views, good for the call. */
+  onChange: ((change: Change) => void) | null = null;
 
   constructor(options: SwarmTableOptions) {
     this.#options = options;
     this.#intervalSeconds = options.intervalSeconds ?? DEFAULT_INTERVAL_SECONDS;
+    this.#hash = new SipHash(options.random.bytes(16));
+    this.#sweep = this.#swarms.entries();
   }
 
   get swarmCount(): number {
@@ -57,77 +75,133 @@ export class SwarmTable {
     return this.#peers;
   }
 
-  /** Registers `peer` (its address as the connection shows it, with the announced port); LIMIT_EXCEEDED when full. */
-  announce(request: AnnounceRequest, peer: CompactPeer): AnnounceAnswer {
+  /**
+   * Registers `peer` (its address as the connection shows it, with the announced port); LIMIT_EXCEEDED when full. With `ownFamilyOnly`
+   * the answer has peers of its family alone.
+   */
+  announce(request: AnnounceRequest, peer: CompactPeer, { ownFamilyOnly = false } = {}): AnnounceAnswer {
     const { infoHash, event, leftBytes } = request;
-    this.#expire(infoHash);
-    const known = this.#swarms.get(infoHash);
+    const known = this.#fresh(infoHash);
     if (event === 'stopped') {
-      if (known?.has(peer)) {
-        known.remove(peer);
-        this.#peers--;
-        if (known.count === 0) this.#swarms.delete(infoHash);
-      }
-      return this.#answer(known, []);
+      if (known?.remove(peer)) this.#left(infoHash, known, peer);
+      return this.#answer(known, NOBODY);
     }
-    const swarm = known ?? new SwarmPeers();
-    if (!swarm.has(peer)) this.#checkRoom(known);
-    const before = swarm.count;
-    const nowUs = this.#options.clock.nowUs();
-    swarm.announce(peer, { seeder: leftBytes === 0, completed: event === 'completed', nowUs });
+    const seeder = leftBytes === 0;
+    const before = known?.count ?? 0;
+    const completed = event === 'completed' && known?.isSeeder(peer) !== true;
+    const swarm = this.#put(infoHash, known, peer, seeder);
+    if (completed) {
+      swarm.complete();
+      this.onChange?.({ kind: 'completed', infoHash, count: swarm.completed });
+    }
     this.#peers += swarm.count - before;
-    this.#swarms.delete(infoHash);
-    this.#swarms.set(infoHash, swarm);
     const wanted = Math.min(request.peersWanted ?? DEFAULT_PEERS_PER_ANSWER, MAX_PEERS_PER_ANSWER);
-    return this.#answer(swarm, swarm.draw(peer, wanted, this.#options.random));
+    return this.#answer(swarm, swarm.draw(peer, wanted, this.#options.random, ownFamilyOnly));
   }
 
-  /** The numbers of the named swarms; unknown ones have zeros, so an answer does not tell which exist. */
+  /** The numbers of those of the named swarms that exist: who only asks learns nothing about the others. */
   scrape(infoHashes: readonly InfoHash[]): Map<InfoHash, SwarmCounts> {
-    return new Map(
-      infoHashes.map((hash) => {
-        this.#expire(hash);
-        const swarm = this.#swarms.get(hash);
-        const seeders = swarm?.seeders ?? 0;
-        return [hash, { seeders, leechers: (swarm?.count ?? 0) - seeders, completed: swarm?.completed ?? 0 }];
-      }),
-    );
+    const counts = new Map<InfoHash, SwarmCounts>();
+    for (const infoHash of infoHashes) {
+      const swarm = this.#fresh(infoHash);
+      if (swarm === undefined) continue;
+      const { seeders, completed } = swarm;
+      counts.set(infoHash, { seeders, leechers: swarm.count - seeders, completed });
+    }
+    return counts;
   }
 
-  #answer(swarm: SwarmPeers | undefined, peers: readonly CompactPeer[]): AnnounceAnswer {
+  /** Forgets some of those who fell silent, once a second however often it is called. */
+  sweep(): void {
+    const second = this.#now();
+    if (second === this.#second) return;
+    this.#second = second;
+    const parts = Math.max(MIN_SWEPT, Math.ceil(this.#swarms.size / SWEEP_PARTS));
+    for (let count = Math.min(parts, this.#swarms.size); count > 0; count--) {
+      let next = this.#sweep.next();
+      if (next.done === true) {
+        this.#sweep = this.#swarms.entries();
+        next = this.#sweep.next();
+      }
+      if (next.done === true) return;
+      this.#expire(...next.value);
+    }
+  }
+
+  /** Takes over what a table before this one knew, as if it had been announced just now; what does not fit is left out. */
+  restore(change: Change): void {
+    const { infoHash } = change;
+    const swarm = this.#swarms.get(infoHash);
+    if (change.kind === 'completed') {
+      swarm?.complete(change.count);
+    } else if (change.kind === 'left') {
+      if (swarm?.remove(change.peer)) this.#left(infoHash, swarm, change.peer);
+    } else if (swarm?.has(change.peer) === true || this.#fullOf(swarm) === null) {
+      const before = swarm?.count ?? 0;
+      this.#peers += this.#put(infoHash, swarm, change.peer, change.seeder).count - before;
+    }
+  }
+
+  /** All that is known, as changes to an empty table; peers are views, good until the next step. */
+  *changes(): Generator<Change> {
+    for (const [infoHash, swarm] of this.#swarms) {
+      for (const { peer, seeder } of swarm.all()) yield { kind: 'joined', infoHash, peer, seeder };
+      if (swarm.completed > 0) yield { kind: 'completed', infoHash, count: swarm.completed };
+    }
+  }
+
+  #put(infoHash: InfoHash, known: SwarmPeers | undefined, peer: CompactPeer, seeder: boolean): SwarmPeers {
+    const full = this.#fullOf(known);
+    if (full !== null && known?.has(peer) !== true) throw full;
+    const swarm = known ?? new SwarmPeers(this.#hash);
+    if (known === undefined) this.#swarms.set(infoHash, swarm);
+    if (swarm.announce(peer, { seeder, second: this.#now() }))
+      this.onChange?.({ kind: 'joined', infoHash, peer, seeder });
+    return swarm;
+  }
+
+  #answer(swarm: SwarmPeers | undefined, drawn: DrawnPeers): AnnounceAnswer {
     const seeders = swarm?.seeders ?? 0;
     return {
       intervalSeconds: this.#intervalSeconds,
       minIntervalSeconds: Math.min(MIN_INTERVAL_SECONDS, this.#intervalSeconds),
       seeders,
       leechers: (swarm?.count ?? 0) - seeders,
-      peers,
+      ...drawn,
     };
   }
 
-  /** Forgets silent peers of one swarm, and swarms at the front that are all silent: the cost of each is paid once. */
-  #expire(infoHash: InfoHash): void {
-    const lifetimeUs = this.#intervalSeconds * INTERVALS_UNTIL_EXPIRY * 1e6;
-    const deadlineUs = this.#options.clock.nowUs() - lifetimeUs;
-    const trim = (hash: InfoHash, swarm: SwarmPeers): void => {
-      const before = swarm.count;
-      swarm.expire(deadlineUs);
-      this.#peers -= before - swarm.count;
-      if (swarm.count === 0) this.#swarms.delete(hash);
-    };
-    for (const [hash, swarm] of this.#swarms) {
-      trim(hash, swarm);
-      if (swarm.count > 0) break;
-    }
+  /** A swarm without those who fell silent, undefined when nobody is left. */
+  #fresh(infoHash: InfoHash): SwarmPeers | undefined {
+    this.sweep();
     const swarm = this.#swarms.get(infoHash);
-    if (swarm !== undefined) trim(infoHash, swarm);
+    if (swarm === undefined) return undefined;
+    this.#expire(infoHash, swarm);
+    return swarm.count === 0 ? undefined : swarm;
   }
 
-  #checkRoom(known: SwarmPeers | undefined): void {
+  #expire(infoHash: InfoHash, swarm: SwarmPeers): void {
+    const silentSince = this.#now() - Math.floor(this.#intervalSeconds * INTERVALS_UNTIL_EXPIRY);
+    swarm.expire(silentSince, (peer) => this.#left(infoHash, swarm, peer));
+    if (swarm.count === 0) this.#swarms.delete(infoHash);
+  }
+
+  #left(infoHash: InfoHash, swarm: SwarmPeers, peer: CompactPeer): void {
+    this.#peers--;
+    if (swarm.count === 0) this.#swarms.delete(infoHash);
+    this.onChange?.({ kind: 'left', infoHash, peer });
+  }
+
+  /** Seconds since the clock's start; small enough for 31 bits for 68 years. */
+  #now(): number {
+    return Math.floor(this.#options.clock.nowUs() / 1e6);
+  }
+
+  #fullOf(known: SwarmPeers | undefined): DiskswarmError | null {
     const { maxSwarms = MAX_SWARMS, maxPeersPerSwarm = MAX_PEERS_PER_SWARM, maxPeers = MAX_PEERS } = this.#options;
-    if (known === undefined && this.#swarms.size >= maxSwarms) throw full('swarms', maxSwarms);
-    if (known !== undefined && known.count >= maxPeersPerSwarm) throw full('peers in this swarm', maxPeersPerSwarm);
-    if (this.#peers >= maxPeers) throw full('peers', maxPeers);
+    if (known === undefined && this.#swarms.size >= maxSwarms) return full('swarms', maxSwarms);
+    if (known !== undefined && known.count >= maxPeersPerSwarm) return full('peers in this swarm', maxPeersPerSwarm);
+    return this.#peers >= maxPeers ? full('peers', maxPeers) : null;
   }
 }
 

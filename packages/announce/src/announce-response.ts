@@ -34,15 +34,30 @@ export function encodeAnnounceResponse(response: {
   readonly leechers: number;
   readonly peers: readonly CompactPeer[];
 }): Uint8Array {
-  const v6 = response.peers.filter((peer) => peer.length !== COMPACT_V4_BYTES);
+  return encodePackedAnnounceResponse({
+    ...response,
+    peers4: joinPeers(response.peers.filter((peer) => peer.length === COMPACT_V4_BYTES)),
+    peers6: joinPeers(response.peers.filter((peer) => peer.length !== COMPACT_V4_BYTES)),
+  });
+}
+
+/** The same from peers that are packed one behind the other already. */
+export function encodePackedAnnounceResponse(response: {
+  readonly intervalSeconds: number;
+  readonly minIntervalSeconds: number;
+  readonly seeders: number;
+  readonly leechers: number;
+  readonly peers4: Uint8Array;
+  readonly peers6: Uint8Array;
+}): Uint8Array {
   const body: { [key: string]: Canonical } = {
     interval: response.intervalSeconds,
     'min interval': response.minIntervalSeconds,
     complete: response.seeders,
     incomplete: response.leechers,
-    peers: joinPeers(response.peers.filter((peer) => peer.length === COMPACT_V4_BYTES)),
+    peers: response.peers4,
   };
-  if (v6.length > 0) body.peers6 = joinPeers(v6);
+  if (response.peers6.length > 0) body.peers6 = response.peers6;
   return encodeCanonical(body);
 }
 
