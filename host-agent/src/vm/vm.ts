@@ -4,6 +4,7 @@
  * The record is durable before a process is trusted to exist, and after it ended. A process that ends by itself leaves its disks detached and its last
  * words as the reason. Steps are taken one at a time.
  */
+import { rm } from 'node:fs/promises';
 import { DiskswarmError, sleep } from '@diskswarm/core';
 import type { Agent } from '../agent/agent.ts';
 import { ChangeSignal } from '../agent/change-signal.ts';
@@ -105,6 +106,7 @@ export class Vm {
     return this.#turns.run(async () => {
       const { process: identity, qmpSocket, state } = this.#record;
       if (identity === null) return;
+      await this.#sweepMemory();
       const { clock } = this.#agent.env;
       const found = await VmProcess.reconnect(identity, { qmpSocket, clock, log: this.qemuLog });
       if (found !== null) this.#adopt(found);
@@ -148,6 +150,7 @@ export class Vm {
         this.#ending = false;
       }
       this.#process = null;
+      await this.#sweep();
       await this.#save({ process: null });
     });
   }
@@ -213,7 +216,23 @@ export class Vm {
   async #gone(reason: string): Promise<void> {
     this.#process = null;
     for (const disk of this.disks()) if (disk.attachment.attachment !== null) await disk.detach().catch(() => {});
+    await this.#sweep();
     await this.#save({ state: 'stopped', reason, process: null });
+  }
+
+  /** Removes the sockets that a QEMU which was killed left in the file system. */
+  async #sweep(): Promise<void> {
+    const { qmpSocket, consoleSocket } = this.#record;
+    for (const socket of [qmpSocket, consoleSocket]) await rm(socket, { force: true }).catch(() => {});
+    await this.#sweepMemory();
+  }
+
+  /** The same for the sockets of a migration: there is none. */
+  async #sweepMemory(): Promise<void> {
+    for (const way of ['in', 'out']) {
+      const socket = await this.#agent.env.socketFor(`vm-${this.name}.${way}`);
+      await rm(socket, { force: true }).catch(() => {});
+    }
   }
 
   async #save(change: Partial<VmRecord>): Promise<void> {
