@@ -8,7 +8,7 @@ import type { SeededRandom } from '@diskswarm/sim';
 import type { Json } from '../e2e/processes.ts';
 import { MigrationWatch, type Phase } from './migration-watch.ts';
 import type { Direction } from './relay.ts';
-import { vmOf, type World } from './world.ts';
+import { VM, vmOf, type World } from './world.ts';
 
 export const FAULTS = [
   'cancel',
@@ -20,7 +20,9 @@ export const FAULTS = [
 export type Fault = (typeof FAULTS)[number];
 
 /** Makes the first round and the memory take long enough to be more than one phase. */
-export const LINK_BYTES_PER_SECOND = 12_000_000;
+const LINK_BYTES_PER_SECOND = 12_000_000;
+/** Sets the answers of the destination so far apart that they can be told from each other. */
+const CRAWL_BYTES_PER_SECOND = 4_000;
 const MAX_DWELL_MS = 600;
 const MAX_AWAY_MS = 1_500;
 
@@ -33,60 +35,70 @@ export interface Landing {
   readonly how: string;
 }
 
-/** Migrates, and lets `fault` happen in `phase`. */
-export async function strike(world: World, phase: Phase, fault: Fault, random: SeededRandom): Promise<Landing> {
+/** Does something to a migration that is in the phase where it has to happen; false when there was nothing to do it to. */
+export type Hit = (world: World) => Promise<boolean>;
+
+/** Migrates, with a guest that writes, and hits in `phase`. */
+export async function strike(world: World, phase: Phase, hit: Hit, random: SeededRandom): Promise<Landing> {
   const { relay, markers } = world;
+  const held: Direction[] = ANSWERED.includes(phase) && random.chance(0.6) ? ['back'] : ['there', 'back'];
+  const dwellMs = random.below(MAX_DWELL_MS);
+  const how = `${held.length === 1 ? 'answers' : 'link'} held for ${dwellMs} ms`;
   relay.limit(LINK_BYTES_PER_SECOND);
   await markers.write();
   markers.start();
-  const held: Direction[] = ANSWERED.includes(phase) && random.chance(0.6) ? ['back'] : ['there', 'back'];
-  const dwellMs = random.below(MAX_DWELL_MS);
   const watch = await MigrationWatch.start(world);
   try {
+    if (phase === 'post') void watch.reach('relinquishing', () => relay.limit(CRAWL_BYTES_PER_SECOND));
     const reached = watch.reach(phase, () => relay.hold(...held));
     if (phase !== 'preparing') relay.release();
-    else if (held.length === 1) relay.release();
     if (!(await reached)) return { landed: false, how: `went ${watch.seen.join(' ')}` };
     await pass(dwellMs);
-    const how = `${held.length === 1 ? 'answers' : 'link'} held for ${dwellMs} ms`;
     if ((await phaseOf(world)) !== phase) return { landed: false, how: `${how}, went on` };
-    const landed = await hit(world, fault, random.below(MAX_AWAY_MS));
-    return { landed, how };
+    return { landed: await hit(world), how };
   } finally {
+    relay.limit(LINK_BYTES_PER_SECOND);
     relay.release();
     await watch.done;
     watch.close();
   }
 }
 
-async function phaseOf({ home }: World): Promise<unknown> {
-  return ((await home.call('vm.migrateStatus', { name: 'desk', watch: false })) as Json).phase;
-}
-
-async function hit(world: World, fault: Fault, awayMs: number): Promise<boolean> {
-  const { home, office, relay } = world;
+/** The hit that is called so. */
+export function hitOf(fault: Fault, random: SeededRandom): Hit {
   switch (fault) {
     case 'cancel':
-      // Refused once the disks are on their way: then the migration goes on.
-      await home.call('vm.migrateCancel', { name: 'desk' }).catch(() => {});
-      return true;
+      return async ({ home }) => {
+        // Refused once the disks are on their way: then the migration goes on.
+        await home.call('vm.migrateCancel', { name: VM }).catch(() => {});
+        return true;
+      };
     case 'kill source agent':
     case 'kill destination agent': {
-      const host = fault === 'kill source agent' ? home : office;
-      await host.daemon!.crash();
-      relay.release();
-      await pass(awayMs);
-      await world.startAgent(host);
-      return true;
+      const awayMs = random.below(MAX_AWAY_MS);
+      return async (world) => {
+        const host = fault === 'kill source agent' ? world.home : world.office;
+        await host.daemon!.crash();
+        world.relay.release();
+        await pass(awayMs);
+        await world.startAgent(host);
+        return true;
+      };
     }
     case 'kill source QEMU':
-    case 'kill destination QEMU': {
-      const pid = (await vmOf(fault === 'kill source QEMU' ? home : office))?.pid;
-      if (typeof pid !== 'number') return false;
-      process.kill(pid, 'SIGKILL');
-      return true;
-    }
+    case 'kill destination QEMU':
+      return async ({ home, office }) => {
+        const pid = (await vmOf(fault === 'kill source QEMU' ? home : office))?.pid;
+        if (typeof pid !== 'number') return false;
+        process.kill(pid, 'SIGKILL');
+        return true;
+      };
   }
+}
+
+/** The phase of the source now. */
+export async function phaseOf({ home }: World): Promise<unknown> {
+  return ((await home.call('vm.migrateStatus', { name: VM, watch: false })) as Json).phase;
 }
 
 export function pass(ms: number): Promise<void> {

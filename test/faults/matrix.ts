@@ -2,7 +2,7 @@
  * The fault matrix of live migrations: its runs, in the order of a seed, and one run from its world to its verdict.
  */
 import { SeededRandom } from '@diskswarm/sim';
-import { FAULTS, type Landing, strike } from './faults.ts';
+import { FAULTS, hitOf, type Landing, strike } from './faults.ts';
 import { PHASES } from './migration-watch.ts';
 import { Scope } from './scope.ts';
 import { type End, judge, leave } from './verdict.ts';
@@ -33,7 +33,9 @@ export interface Result {
 
 /** Every phase of the source with everything that can happen in it. */
 export const MATRIX: readonly Case[] = PHASES.flatMap((phase) =>
-  FAULTS.map((fault): Case => ({ phase, fault, act: (world, random) => strike(world, phase, fault, random) })),
+  FAULTS.map(
+    (fault): Case => ({ phase, fault, act: (world, random) => strike(world, phase, hitOf(fault, random), random) }),
+  ),
 );
 
 /** The first `count` of the cases, as `seed` shuffles them; more than there are begin again. */

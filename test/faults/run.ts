@@ -3,12 +3,13 @@
  *
  *   pnpm test:faults [--seed N] [--runs N] [--only TEXT] [--long]
  *
- * Without --runs every phase meets every fault once. The seed decides order and timing. `--only` keeps the runs whose phase and fault have TEXT in
- * them. Prints a line for each run and how many ended how; exit code 1 when one broke the promise.
+ * Without --runs every phase meets every fault once, and each single fault comes once. The seed decides order and timing. `--only` keeps the runs
+ * whose phase and fault have TEXT in them; `--long` adds a link that is down for a minute. Prints a line for each run and how many ended how; exit code 1 when one broke the promise.
  */
 import { parseArgs } from 'node:util';
 import { type Case, choose, MATRIX, type Result, runCase } from './matrix.ts';
-import { Scope } from './scope.ts';
+import { closeAll, Scope } from './scope.ts';
+import { linkDown, SINGLES } from './single-cases.ts';
 import { makeTemplate } from './world.ts';
 
 const USAGE = 'usage: pnpm test:faults [--seed N] [--runs N] [--only TEXT] [--long]';
@@ -21,8 +22,13 @@ const { values } = parseArgs({
     long: { type: 'boolean', default: false },
   },
 });
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => void closeAll().finally(() => process.exit(1)));
+}
 const seed = values.seed ?? String(Math.floor(Date.now() / 1000));
-const all = MATRIX.filter((kind) => nameOf(kind).includes(values.only));
+const all = [...MATRIX, ...SINGLES, ...(values.long ? [linkDown(60)] : [])].filter((kind) =>
+  nameOf(kind).includes(values.only),
+);
 const runs = Number(values.runs ?? all.length);
 if (!Number.isSafeInteger(runs) || runs < 1 || all.length === 0) {
   console.error(USAGE);

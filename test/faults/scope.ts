@@ -5,11 +5,22 @@
  */
 import type { ExecutionContext } from 'ava';
 
+const open = new Set<Scope>();
+
+/** Closes whatever is open, the latest first: a command that is interrupted leaves nothing. */
+export async function closeAll(): Promise<void> {
+  for (const scope of [...open].reverse()) await scope.close();
+}
+
 export class Scope {
   readonly #teardowns: (() => unknown)[] = [];
   /** What helpers had to say about a run that failed. */
   readonly lines: string[] = [];
   passed = true;
+
+  constructor() {
+    open.add(this);
+  }
 
   /** As the helpers want it. */
   get context(): ExecutionContext {
@@ -26,6 +37,7 @@ export class Scope {
 
   /** Undoes everything, the latest first; one that fails does not keep the others. */
   async close(): Promise<void> {
+    open.delete(this);
     for (let undo = this.#teardowns.pop(); undo !== undefined; undo = this.#teardowns.pop()) {
       try {
         await undo();

@@ -44,6 +44,8 @@ export interface WorldOptions {
   /** Announce URL for both agents. */
   readonly tracker?: string;
   readonly memory?: string;
+  /** Appended to the command line of the guest's kernel. */
+  readonly kernelWords?: string;
 }
 
 /** Makes the two hosts that know each other, and a disk. */
@@ -90,6 +92,10 @@ export async function startWorld(scope: Scope, template: Template, options: Worl
   await Promise.all([startAgent(home), startAgent(office)]);
   const guest = new VmGuest(home);
   const args = guest.arguments(template.artefacts);
+  if (options.kernelWords !== undefined) {
+    args[args.indexOf('-append') + 1] += ` ${options.kernelWords}`;
+    await office.ok('vm', 'allow', '--', ...args);
+  }
   const starting = home.ok('vm', 'start', VM, '--disk', DISK, '--memory', options.memory ?? MEMORY, '--', ...args);
   await Promise.all([starting, home.connectedTo(office)]);
   await guest.ready();
