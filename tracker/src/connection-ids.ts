@@ -19,14 +19,14 @@ export interface ConnectionId {
 export class ConnectionIds {
   readonly #clock: Clock;
   readonly #hash: SipHash;
-  readonly #input = new Uint8Array(20);
+  readonly #input = new Uint8Array(21);
 
   constructor(clock: Clock, random: Random) {
     this.#clock = clock;
     this.#hash = new SipHash(random.bytes(16));
   }
 
-  /** For the address in the first bytes (4 or 16) of a packed peer or of its own. */
+  /** For an address of 4 or 16 bytes. */
   issue(address: Uint8Array): ConnectionId {
     return this.#make(address, this.#minute());
   }
@@ -46,9 +46,11 @@ export class ConnectionIds {
 
   #make(address: Uint8Array, minute: number): ConnectionId {
     const input = this.#input;
+    input.fill(0);
     input.set(address);
-    new DataView(input.buffer).setUint32(16, minute >>> 0);
-    this.#hash.hash(address.length === 4 ? input.fill(0, 4, 16) : input);
+    input[16] = address.length;
+    for (let byte = 0; byte < 4; byte++) input[17 + byte] = (minute >>> (8 * byte)) & 0xff;
+    this.#hash.hash(input);
     return { high: ((minute << 24) | (this.#hash.high >>> 8)) >>> 0, low: this.#hash.low };
   }
 }

@@ -22,6 +22,9 @@ export const MAX_UDP6_PEERS_PER_ANSWER = 66;
 /** Answers that wait for the kernel to take them; more are dropped, as a network would. */
 export const MAX_QUEUED_ANSWERS = 512;
 
+/** Texts of addresses whose bytes are remembered; beyond it all are worked out anew. */
+export const MAX_CACHED_ADDRESSES = 4096;
+
 /** Connections at once. */
 export const MAX_CONNECTIONS = 1024;
 /** Bytes of a request's line and headers. */

@@ -1,41 +1,28 @@
 /**
- * The tracker on HTTP: /announce and /scrape in bencode, /healthz for monitors (BEP 3, 7, 23, 48).
+ * A tracker at work: one table of swarms, asked over HTTP and, where wanted, by datagram.
  *
- * Listens where it is told, port 0 included. What it is asked is parsed by the announce package and decided by SwarmTable;
- * here stand only the connection bounds and the status codes. A tracker keeps nothing on disk: after a restart
- * it knows again who is there within one interval.
+ * Puts the parts together and takes them apart again; what each does stands in its own file. Without a storage a tracker keeps
+ * nothing: after a restart it knows again who is there within one interval.
  */
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
-import {
-  encodeFailure,
-  encodePackedAnnounceResponse,
-  encodeScrapeResponse,
-  packEndpoint,
-  parseAnnounceRequest,
-  parseQuery,
-  parseScrapeRequest,
-  type Query,
-} from '@diskswarm/announce';
-import {
-  type Address,
-  type Clock,
-  DiskswarmError,
-  formatAddress,
-  messageOf,
-  parseAddress,
-  type Random,
-} from '@diskswarm/core';
-import { KEEP_ALIVE_MS, MAX_CONNECTIONS, MAX_HEADER_BYTES, REQUEST_TIMEOUT_MS } from './limits.ts';
+import type { Address, Clock, Random } from '@diskswarm/core';
+import { AddressLimit } from './address-limit.ts';
+import { ConnectionIds } from './connection-ids.ts';
+import { Counters } from './counters.ts';
+import { serveHttp } from './server/http.ts';
+import { serveUdp } from './server/udp.ts';
 import { SwarmTable } from './swarm-table.ts';
 
 export interface TrackerOptions {
-  /** HOST:PORT; port 0 picks a free one. */
+  /** HOST:PORT for HTTP; port 0 picks a free one. */
   readonly listen: Address;
+  /** HOST:PORT for datagrams. @default none */
+  readonly udp?: Address;
   readonly clock: Clock;
   readonly random: Random;
   /** Seconds between announces that clients are asked for. @default 120 */
   readonly intervalSeconds?: number;
+  /** Questions a second from one address (one /64 of IPv6), over both. @default no limit */
+  readonly limitPerSecond?: number;
 }
 
 /** A tracker at work. */
@@ -43,6 +30,8 @@ export interface Tracker {
   readonly listen: Address;
   /** What clients are given, with a host that is an address of this machine only if `listen` was one. */
   readonly announceUrl: string;
+  /** The same for datagrams; null where they are not served. */
+  readonly udpAnnounceUrl: string | null;
   readonly counts: { readonly swarms: number; readonly peers: number };
   /** Ends all connections. Idempotent. */
   stop(): Promise<void>;
@@ -50,107 +39,35 @@ export interface Tracker {
 
 /** Starts a tracker; ADDRESS_UNAVAILABLE when it cannot listen there. */
 export async function startTracker(options: TrackerOptions): Promise<Tracker> {
-  const { host, port } = parseAddress(options.listen);
+  const { clock, random, limitPerSecond } = options;
+  const startedUs = clock.nowUs();
   const table = new SwarmTable(options);
-  const server = http.createServer(
-    {
-      maxHeaderSize: MAX_HEADER_BYTES,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      headersTimeout: REQUEST_TIMEOUT_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      connectionsCheckingInterval: REQUEST_TIMEOUT_MS / 2,
-    },
-    (request, response) => answer(table, request, response),
-  );
-  server.maxConnections = MAX_CONNECTIONS;
-  server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
-    else socket.destroy();
-  });
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => {
-      const why = `cannot listen on ${options.listen}: ${messageOf(error)}`;
-      reject(new DiskswarmError('ADDRESS_UNAVAILABLE', why, { data: { listen: options.listen }, cause: error }));
-    });
-    server.listen(port, host, resolve);
-  });
-  const bound = server.address() as AddressInfo;
-  const listen = formatAddress(bound.address, bound.port);
-  let stopping: Promise<void> | null = null;
-  return {
-    listen,
-    announceUrl: `http://${listen}/announce`,
-    get counts() {
-      return { swarms: table.swarmCount, peers: table.peerCount };
-    },
-    stop: () => {
-      stopping ??= new Promise<void>((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      });
-      return stopping;
-    },
+  const counters = new Counters();
+  const limit = limitPerSecond === undefined ? null : new AddressLimit({ clock, random, perSecond: limitPerSecond });
+  const gauges = () => {
+    table.sweep();
+    const uptimeSeconds = Math.floor((clock.nowUs() - startedUs) / 1e6);
+    return { swarms: table.swarmCount, peers: table.peerCount, uptimeSeconds, journal: null };
   };
-}
-
-function answer(table: SwarmTable, request: http.IncomingMessage, response: http.ServerResponse): void {
-  const [path = '', query = ''] = splitOnce(request.url ?? '', '?');
-  // No request of ours has a body; what a stranger sends is not read, so the connection cannot be used again.
-  if (request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined) {
-    response.shouldKeepAlive = false;
-  }
-  if (request.method !== 'GET') {
-    send(response, 405, 'text/plain', 'only GET is served\n', { Allow: 'GET' });
-  } else if (path === '/healthz') {
-    send(response, 200, 'text/plain', 'ok\n');
-  } else if (path === '/announce') {
-    send(
-      response,
-      200,
-      'text/plain',
-      reply(() => announce(table, parseQuery(query), request)),
-    );
-  } else if (path === '/scrape') {
-    send(
-      response,
-      200,
-      'text/plain',
-      reply(() => encodeScrapeResponse(table.scrape(parseScrapeRequest(parseQuery(query))))),
-    );
-  } else {
-    send(response, 404, 'text/plain', 'this is a tracker: /announce, /scrape, /healthz\n');
-  }
-}
-
-function announce(table: SwarmTable, query: Query, request: http.IncomingMessage): Uint8Array {
-  const asked = parseAnnounceRequest(query);
-  const peer = packEndpoint(request.socket.remoteAddress ?? '', asked.port);
-  return encodePackedAnnounceResponse(table.announce(asked, peer));
-}
-
-/** A refusal is an answer too: 200 with a reason, as clients expect (BEP 3). */
-function reply(make: () => Uint8Array): Uint8Array {
+  const http = await serveHttp({ listen: options.listen, table, limit, counters, gauges });
+  const stops = [http.stop];
   try {
-    return make();
+    const ids = new ConnectionIds(clock, random);
+    const udp = options.udp === undefined ? null : await serveUdp({ listen: options.udp, table, ids, limit, counters });
+    if (udp !== null) stops.push(udp.stop);
+    return {
+      listen: http.listen,
+      announceUrl: `http://${http.listen}/announce`,
+      udpAnnounceUrl: udp === null ? null : `udp://${udp.listen}/announce`,
+      get counts() {
+        return { swarms: table.swarmCount, peers: table.peerCount };
+      },
+      stop: async () => {
+        await Promise.all(stops.map((stop) => stop()));
+      },
+    };
   } catch (error) {
-    if (error instanceof DiskswarmError) return encodeFailure(error.message);
+    await http.stop();
     throw error;
   }
-}
-
-function send(
-  response: http.ServerResponse,
-  status: number,
-  type: string,
-  body: string | Uint8Array,
-  headers: http.OutgoingHttpHeaders = {},
-): void {
-  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length;
-  response.writeHead(status, { ...headers, 'Content-Type': type, 'Content-Length': length });
-  response.end(body);
-}
-
-function splitOnce(text: string, separator: string): string[] {
-  const at = text.indexOf(separator);
-  return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
 }

@@ -46,7 +46,7 @@ export class SipHash {
       } else if (block === blocks) {
         const at = start + block * 8;
         const left = length & 7;
-        ml = word(bytes, at, left < 4 ? left : 4);
+        ml = word(bytes, at, Math.min(left, 4));
         mh = (left > 4 ? word(bytes, at + 4, left - 4) : 0) | (length << 24);
       } else if (block === blocks + 1) {
         // Four rounds that mix nothing in: two in this turn, two in the next.

@@ -1,4 +1,4 @@
-/** The tracker over HTTP, with our own client, a foreign one, and garbage. */
+/** The tracker over HTTP and by datagram, with our own client, a foreign one, and garbage. */
 import http from 'node:http';
 import net from 'node:net';
 import { buildAnnounceUrl, buildScrapeUrl, parseAnnounceResponse, parseScrapeResponse } from '@diskswarm/announce';
@@ -10,8 +10,12 @@ import { startTracker, type Tracker } from '../src/server.ts';
 
 const HASH = '0123456789abcdef0123456789abcdef01234567';
 
-async function start(t: ExecutionContext, listen = '127.0.0.1:0'): Promise<Tracker> {
-  const tracker = await startTracker({ listen, clock: systemClock, random: systemRandom });
+async function start(
+  t: ExecutionContext,
+  listen = '127.0.0.1:0',
+  more: { limitPerSecond?: number } = {},
+): Promise<Tracker> {
+  const tracker = await startTracker({ listen, udp: listen, clock: systemClock, random: systemRandom, ...more });
   t.teardown(() => tracker.stop());
   return tracker;
 }
@@ -61,9 +65,9 @@ interface ForeignClient {
   destroy(done: () => void): void;
 }
 
-function foreignClient(t: ExecutionContext, tracker: Tracker, port: number): ForeignClient {
+function foreignClient(t: ExecutionContext, announceUrl: string, port: number): ForeignClient {
   const peerId = Buffer.from(`-XX0001-${String(port).padStart(12, '0')}`);
-  const client = new Client({ infoHash: HASH, peerId, announce: [tracker.announceUrl], port }) as ForeignClient;
+  const client = new Client({ infoHash: HASH, peerId, announce: [announceUrl], port }) as ForeignClient;
   t.teardown(() => new Promise<void>((resolve) => client.destroy(resolve)));
   return client;
 }
@@ -75,27 +79,33 @@ function next<Value>(client: ForeignClient, event: string): Promise<Value> {
   });
 }
 
-test('clients of another make meet, count each other and part', async (t) => {
-  const tracker = await start(t);
-  const first = foreignClient(t, tracker, 7001);
-  const greeted = next<{ complete: number; incomplete: number }>(first, 'update');
-  first.start();
-  t.like(await greeted, { complete: 0, incomplete: 1 });
-  const second = foreignClient(t, tracker, 7002);
-  const met = next<string>(second, 'peer');
-  second.start();
-  t.is(await met, '127.0.0.1:7001');
-  const completed = next<{ complete: number }>(second, 'update');
-  second.complete({ left: 0 });
-  t.is((await completed).complete, 1);
-  const scraped = next<{ complete: number; incomplete: number; downloaded: number }>(first, 'scrape');
-  first.scrape();
-  t.like(await scraped, { complete: 1, incomplete: 1, downloaded: 1 });
-  const left = next(second, 'update');
-  second.stop();
-  await left;
-  t.deepEqual(tracker.counts, { swarms: 1, peers: 1 });
+const meet = test.macro<['http' | 'udp']>({
+  title: (_, transport) => `clients of another make meet over ${transport}, count each other and part`,
+  async exec(t, transport) {
+    const tracker = await start(t);
+    const url = transport === 'http' ? tracker.announceUrl : (tracker.udpAnnounceUrl as string);
+    const first = foreignClient(t, url, 7001);
+    const greeted = next<{ complete: number; incomplete: number }>(first, 'update');
+    first.start();
+    t.like(await greeted, { complete: 0, incomplete: 1 });
+    const second = foreignClient(t, url, 7002);
+    const met = next<string>(second, 'peer');
+    second.start();
+    t.is(await met, '127.0.0.1:7001');
+    const completed = next<{ complete: number }>(second, 'update');
+    second.complete({ left: 0 });
+    t.is((await completed).complete, 1);
+    const scraped = next<{ complete: number; incomplete: number; downloaded: number }>(first, 'scrape');
+    first.scrape();
+    t.like(await scraped, { complete: 1, incomplete: 1, downloaded: 1 });
+    const left = next(second, 'update');
+    second.stop();
+    await left;
+    t.deepEqual(tracker.counts, { swarms: 1, peers: 1 });
+  },
 });
+test(meet, 'http');
+test(meet, 'udp');
 
 test('our own client meets over IPv4 and IPv6, and a connection serves several requests', async (t) => {
   const tracker = await start(t, '[::]:0');

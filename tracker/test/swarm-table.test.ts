@@ -109,10 +109,7 @@ test('a scrape counts the named swarms and is silent about those it does not kno
   const { table, clock } = makeTable();
   table.announce(ask(A, { event: 'completed', leftBytes: 0 }), packPeer('10.0.0.1:1'));
   table.announce(ask(A), packPeer('10.0.0.2:1'));
-  t.deepEqual(
-    [...table.scrape([A, B])],
-    [[A, { seeders: 1, leechers: 1, completed: 1 }]],
-  );
+  t.deepEqual([...table.scrape([A, B])], [[A, { seeders: 1, leechers: 1, completed: 1 }]]);
   table.announce(ask(A, { event: 'completed', leftBytes: 0 }), packPeer('10.0.0.1:1'));
   t.is(table.scrape([A]).get(A)?.completed, 1, 'who was complete does not complete again');
   clock.seconds = 1000;
