@@ -102,6 +102,12 @@ export class VmProcess {
     }
   }
 
+  /** Kills the machine of an agent that ended, whatever it does; resolves when it is gone. */
+  static async end(identity: ProcessIdentity, clock: Clock): Promise<void> {
+    kill(identity);
+    while (livenessOf(identity) === 'alive') await sleep(clock, EXIT_POLL_MS);
+  }
+
   /** Resolves with QEMU's last words when the process is gone. */
   get exited(): Promise<string> {
     return this.#exited;
@@ -116,13 +122,7 @@ export class VmProcess {
 
   /** Kills it at once. */
   async kill(): Promise<void> {
-    if (livenessOf(this.identity) === 'alive') {
-      try {
-        process.kill(this.identity.pid, 'SIGKILL');
-      } catch {
-        // It ended by itself just now.
-      }
-    }
+    kill(this.identity);
     await this.#exited;
   }
 
@@ -130,6 +130,15 @@ export class VmProcess {
     await this.qmp.closed;
     while (livenessOf(this.identity) === 'alive') await sleep(this.#clock, EXIT_POLL_MS);
     return lastWords(this.#log);
+  }
+}
+
+function kill(identity: ProcessIdentity): void {
+  if (livenessOf(identity) !== 'alive') return;
+  try {
+    process.kill(identity.pid, 'SIGKILL');
+  } catch {
+    // It ended by itself just now.
   }
 }
 

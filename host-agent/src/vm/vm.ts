@@ -106,8 +106,15 @@ export class Vm {
     return this.#turns.run(async () => {
       const { process: identity, qmpSocket, state } = this.#record;
       if (identity === null) return;
-      await this.#sweepMemory();
       const { clock } = this.#agent.env;
+      if (state === 'moved' || state === 'stopped') {
+        // The agent ended between the note and the end of the process, which may wait for exports that are gone, deaf to its monitor.
+        await VmProcess.end(identity, clock);
+        await this.#sweep();
+        await this.#save({ process: null });
+        return;
+      }
+      await this.#sweepMemory();
       const found = await VmProcess.reconnect(identity, { qmpSocket, clock, log: this.qemuLog });
       if (found !== null) this.#adopt(found);
       else
