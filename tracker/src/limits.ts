@@ -24,6 +24,8 @@ export const MAX_QUEUED_ANSWERS = 512;
 
 /** Texts of addresses whose bytes are remembered; beyond it all are worked out anew. */
 export const MAX_CACHED_ADDRESSES = 4096;
+/** Bytes of changes collected before they go to the journal, and of one of its records. */
+export const MAX_PENDING_CHANGES_BYTES = 64 * 1024;
 
 /** Connections at once. */
 export const MAX_CONNECTIONS = 1024;

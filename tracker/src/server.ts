@@ -2,12 +2,13 @@
  * A tracker at work: one table of swarms, asked over HTTP and, where wanted, by datagram.
  *
  * Puts the parts together and takes them apart again; what each does stands in its own file. Without a storage a tracker keeps
- * nothing: after a restart it knows again who is there within one interval.
+ * nothing over a restart: it knows again who is there within one interval.
  */
-import type { Address, Clock, Random } from '@diskswarm/core';
+import type { Address, Clock, Random, Storage } from '@diskswarm/core';
 import { AddressLimit } from './address-limit.ts';
 import { ConnectionIds } from './connection-ids.ts';
-import { Counters } from './counters.ts';
+import { Counters, type Gauges } from './counters.ts';
+import { PeerJournal } from './peer-journal.ts';
 import { serveHttp } from './server/http.ts';
 import { serveUdp } from './server/udp.ts';
 import { SwarmTable } from './swarm-table.ts';
@@ -23,6 +24,8 @@ export interface TrackerOptions {
   readonly intervalSeconds?: number;
   /** Questions a second from one address (one /64 of IPv6), over both. @default no limit */
   readonly limitPerSecond?: number;
+  /** Where what is known is kept over a restart; a folder that is this tracker's alone. @default nowhere */
+  readonly storage?: Storage;
 }
 
 /** A tracker at work. */
@@ -37,24 +40,30 @@ export interface Tracker {
   stop(): Promise<void>;
 }
 
-/** Starts a tracker; ADDRESS_UNAVAILABLE when it cannot listen there. */
+/** Starts a tracker; ADDRESS_UNAVAILABLE when it cannot listen there, STATE_VERSION for the journal of a newer one. */
 export async function startTracker(options: TrackerOptions): Promise<Tracker> {
   const { clock, random, limitPerSecond } = options;
   const startedUs = clock.nowUs();
   const table = new SwarmTable(options);
   const counters = new Counters();
   const limit = limitPerSecond === undefined ? null : new AddressLimit({ clock, random, perSecond: limitPerSecond });
-  const gauges = () => {
+  const journal = options.storage === undefined ? null : await PeerJournal.open(options.storage, table, clock);
+  const stops: (() => Promise<void>)[] = journal === null ? [] : [() => journal.close()];
+  const stop = async (): Promise<void> => {
+    while (stops.length > 0) await stops.pop()?.();
+  };
+  const gauges = (): Gauges => {
     table.sweep();
     const uptimeSeconds = Math.floor((clock.nowUs() - startedUs) / 1e6);
-    return { swarms: table.swarmCount, peers: table.peerCount, uptimeSeconds, journal: null };
+    return { swarms: table.swarmCount, peers: table.peerCount, uptimeSeconds, journal: journal?.ok ?? null };
   };
-  const http = await serveHttp({ listen: options.listen, table, limit, counters, gauges });
-  const stops = [http.stop];
   try {
+    const http = await serveHttp({ listen: options.listen, table, limit, counters, gauges });
+    stops.push(http.stop);
     const ids = new ConnectionIds(clock, random);
     const udp = options.udp === undefined ? null : await serveUdp({ listen: options.udp, table, ids, limit, counters });
     if (udp !== null) stops.push(udp.stop);
+    let stopping: Promise<void> | null = null;
     return {
       listen: http.listen,
       announceUrl: `http://${http.listen}/announce`,
@@ -62,12 +71,13 @@ export async function startTracker(options: TrackerOptions): Promise<Tracker> {
       get counts() {
         return { swarms: table.swarmCount, peers: table.peerCount };
       },
-      stop: async () => {
-        await Promise.all(stops.map((stop) => stop()));
+      stop: () => {
+        stopping ??= stop();
+        return stopping;
       },
     };
   } catch (error) {
-    await http.stop();
+    await stop();
     throw error;
   }
 }
