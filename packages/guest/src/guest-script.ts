@@ -5,8 +5,8 @@
  * the guest answers with exactly one line, `DS-OK @N COMMAND …` or `DS-FAIL @N COMMAND … CODE`. Crash order of a write:
  * content, fsync, then its record in /data/.manifest, fsync, then the answer. A record names the file by its sequence
  * number, so a write over an old name that is cut short leaves the old file and its record valid. Records are framed by
- * newlines and a closing dot: one that was cut is passed over and cannot spoil the next. `tick MS` and `rewrite MIB KIB_PER_S`
- * go on by themselves and print DS-TICK and DS-WROTE with a count, until `rest`.
+ * newlines and a closing dot: one that was cut is passed over and cannot spoil the next. `tick`, `work` and
+ * `rewrite MIB KIB_PER_S` go on by themselves and print DS-TICK and DS-WROTE with a count, until `rest`.
  */
 
 /** File read at boot, one path per line: what the "services" of this guest need to be up. */
@@ -66,28 +66,9 @@ cmd_checkall() {
   }
   answer=$count
 }
-# Work that goes on beside the commands, until \`rest\`; each step says so on the line.
-work=
-tick() { n=0; while :; do n=$((n + 1)); say DS-TICK $n; usleep $(($1 * 1000)); done; }
-centiseconds() { read -r now ignored < /proc/uptime; now=\${now%.*}\${now#*.}; }
-# Blocks of 512 KiB, each unlike the one before it at its place, fsynced, at $2 KiB per second.
-rewrite() {
-  n=0; centiseconds; next=$now
-  while dd if=/tmp/random of=/data/.region bs=512k count=1 skip=$((n % 7)) seek=$((n % ($1 * 2))) conv=notrunc,fsync 2>/dev/null; do
-    n=$((n + 1)); say DS-WROTE $n
-    next=$((next + 51200 / $2)); centiseconds
-    [ $next -ge $((now - 100)) ] || next=$now
-    [ $next -le $now ] || usleep $(((next - now) * 10000))
-  done
-  say DS-STUCK $n
-}
-cmd_tick() { tick "$1" & work="$work $!"; }
-cmd_rewrite() {
-  dd if=/dev/urandom of=/tmp/random bs=512k count=8 2>/dev/null && dd if=/dev/urandom of=/data/.region bs=1M count="$1" conv=fsync 2>/dev/null || return 5
-  rewrite "$1" "$2" & work="$work $!"
-}
-cmd_rest() { kill $work && wait; work=; }
-# A timed read of a pipe that nobody writes to sleeps without starting a process.
+# Work that goes on beside the commands until \`rest\`, and says each step on the line. A timed read of a pipe that nobody
+# writes to sleeps without starting a process.
+begin() { rm -f /tmp/rest; [ -p /tmp/never ] || mkfifo /tmp/never; }
 tick() {
   exec 4<>/tmp/never
   n=0
@@ -108,18 +89,39 @@ write_journal() {
     read -r -t 0.1 nothing <&4
   done
 }
-cmd_work() {
-  rm -f /tmp/rest /tmp/never
-  mkfifo /tmp/never
-  : > /data/.journal
+centiseconds() { read -r now ignored < /proc/uptime; now=\${now%.*}\${now#*.}; }
+# Blocks of 512 KiB over a region of $1 MiB, each unlike the one before it at its place, fsynced, at $2 KiB per second.
+rewrite_region() {
+  n=0; centiseconds; next=$now
+  until [ -e /tmp/rest ]; do
+    dd if=/tmp/random of=/data/.region bs=512k count=1 skip=$((n % 7)) seek=$((n % ($1 * 2))) conv=notrunc,fsync 2>/dev/null || return
+    n=$((n + 1)); say DS-WROTE $n
+    next=$((next + 51200 / $2)); centiseconds
+    [ $next -ge $((now - 100)) ] || next=$now
+    [ $next -le $now ] || usleep $(((next - now) * 10000))
+  done
+}
+cmd_tick() {
+  begin
   tick &
   renice -n -15 -p $! > /dev/null
+}
+cmd_work() {
+  cmd_tick
+  : > /data/.journal
   write_journal &
+}
+cmd_rewrite() {
+  begin
+  dd if=/dev/urandom of=/tmp/random bs=512k count=8 2>/dev/null || return
+  dd if=/dev/urandom of=/data/.region bs=1M count="$1" conv=fsync 2>/dev/null || return
+  rewrite_region "$1" "$2" &
 }
 cmd_rest() {
   : > /tmp/rest
   wait
   forget_cache
+  [ -e /data/.journal ] || return 0
   sum=$(sha_of /data/.journal) || return 5
   answer="$(($(stat -c %s /data/.journal) / 4096)) $sum"
 }
@@ -140,9 +142,8 @@ while :; do
     read) cmd_read "$first" ;;
     check) cmd_check "$first" "$second" ;;
     checkall) cmd_checkall ;;
+    tick) cmd_tick ;;
     work) cmd_work ;;
-    rest) cmd_rest ;;
-    tick) cmd_tick "$first" ;;
     rewrite) cmd_rewrite "$first" "$second" ;;
     rest) cmd_rest ;;
     reboot | poweroff) cmd_stop ;;
