@@ -243,6 +243,30 @@ test.serial('the tracker says where it is, serves, and ends with 0 on SIGTERM', 
   t.is((await end).code, 0);
 });
 
+test.serial('a tracker with a store knows after a restart who was there, and holds its folder alone', async (t) => {
+  const home = new Home(t);
+  const store = `${home.state}-tracker`;
+  const args = ['tracker', '--listen', '127.0.0.1:0', '--udp', '127.0.0.1:0', '--store', store, '--json'];
+  const run = async () => {
+    const child = home.spawn(args);
+    const ready = JSON.parse((await linesOf(child)()) ?? '{}');
+    return { child, ready, end: finished(child) };
+  };
+  const query = `info_hash=${'a'.repeat(20)}&peer_id=${'b'.repeat(20)}`;
+  const first = await run();
+  t.regex(first.ready.udpAnnounceUrl, /^udp:\/\/127\.0\.0\.1:\d+\/announce$/);
+  await fetch(`${first.ready.announceUrl}?${query}&port=7001`);
+  t.like(await home.json(args.slice(0, -1)), { code: 1, error: { code: 'AGENT_ALREADY_RUNNING' } });
+  first.child.kill('SIGTERM');
+  t.is((await first.end).code, 0);
+  const second = await run();
+  const response = await fetch(`${second.ready.announceUrl}?${query}&port=7002`);
+  t.deepEqual(parseAnnounceResponse(new Uint8Array(await response.arrayBuffer())).peers, ['127.0.0.1:7001']);
+  second.child.kill('SIGTERM');
+  t.is((await second.end).code, 0);
+  t.like(await home.json(['tracker', '--store', 'redis://127.0.0.1']), { error: { code: 'INVALID_ARGUMENT' } });
+});
+
 test.serial('a reader that goes away early is no failure', async (t) => {
   const home = new Home(t);
   await fakeAgent(t, home.state, { status: async () => status });

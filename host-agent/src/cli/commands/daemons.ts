@@ -11,12 +11,15 @@ import { systemClock, systemRandom } from '@diskswarm/core/system';
 import { startTracker } from '@diskswarm/tracker';
 import type { Command } from 'commander';
 import { createLog } from '../log.ts';
-import { parseEndpoint, parseRate } from '../parse.ts';
+import { parseCount, parseEndpoint, parseRate } from '../parse.ts';
 import type { Action } from '../program.ts';
+import { openTrackerStore, parseStore } from '../tracker-store.ts';
 
 /** On all addresses, with the first port after the tracker's usual one. */
 const AGENT_LISTEN = '0.0.0.0:6970';
 const TRACKER_LISTEN = '0.0.0.0:6969';
+/** Of one address, unless told otherwise: a household of busy hosts stays far below it. */
+const QUESTIONS_PER_SECOND = 200;
 const MAX_PLACES = 16;
 
 interface AgentOptions {
@@ -25,6 +28,13 @@ interface AgentOptions {
   readonly peer: readonly string[];
   readonly uploadLimit?: number;
   readonly downloadLimit?: number;
+}
+
+interface TrackerOptions {
+  readonly listen: string;
+  readonly udp?: string;
+  readonly store?: string;
+  readonly limit: number;
 }
 
 function collect(
@@ -94,13 +104,39 @@ export function registerDaemonCommands(program: Command, action: Action): void {
     .command('tracker')
     .description('run a tracker: hosts of a disk find each other there')
     .option('--listen <host:port>', 'port 0 picks a free one', (text) => parseEndpoint('listen', text), TRACKER_LISTEN)
+    .option('--udp <host:port>', 'answer datagrams (BEP 15) there as well', (text) => parseEndpoint('udp', text))
+    .option('--store <folder>', 'keep who is where over a restart, in a folder of its own', parseStore)
+    .option(
+      '--limit <n>',
+      'questions a second from one address',
+      (text) => parseCount('limit', text),
+      QUESTIONS_PER_SECOND,
+    )
     .action(
-      action<[], { listen: string }>(async ({ output, signal }, _, { listen }) => {
-        const tracker = await startTracker({ listen, clock: systemClock, random: systemRandom });
-        output.object({ event: 'ready', listen: tracker.listen, announceUrl: tracker.announceUrl });
-        output.note(`agents take --tracker ${tracker.announceUrl}`);
-        await stopped(signal);
-        await tracker.stop();
+      action<[], TrackerOptions>(async ({ output, signal }, _, { listen, udp, store, limit }) => {
+        const kept = store === undefined ? null : await openTrackerStore(store);
+        try {
+          const tracker = await startTracker({
+            listen,
+            ...(udp === undefined ? {} : { udp }),
+            ...(kept === null ? {} : { storage: kept.storage }),
+            limitPerSecond: limit,
+            clock: systemClock,
+            random: systemRandom,
+          });
+          const { announceUrl, udpAnnounceUrl } = tracker;
+          output.object({
+            event: 'ready',
+            listen: tracker.listen,
+            announceUrl,
+            ...(udpAnnounceUrl === null ? {} : { udpAnnounceUrl }),
+          });
+          output.note(`agents take --tracker ${announceUrl}`);
+          await stopped(signal);
+          await tracker.stop();
+        } finally {
+          kept?.release();
+        }
         if (output.json) output.object({ event: 'stopped' });
       }),
     );
