@@ -6,11 +6,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { hasCode } from '@diskswarm/core';
 import test from 'ava';
+import type { LiveMove } from '../src/demo/live-move.ts';
 import { NbdClient } from '../src/demo/nbd-client.ts';
 import { RECORDED_BOOT, RECORDED_SIZE_BYTES, RECORDED_WRITES } from '../src/demo/recorded-boot.ts';
 import { createReplay, parseRecording } from '../src/demo/replay.ts';
 import type { Outcome } from '../src/demo/story.ts';
-import { checksOf, comparisonText } from '../src/demo/verdict.ts';
+import { checksOf, comparisonText, liveText } from '../src/demo/verdict.ts';
 import { FILES } from '../src/demo/workload.ts';
 import { exportOf, fileExport, image, MIB, scratch, serve } from './export-support/clients.ts';
 
@@ -116,7 +117,23 @@ const GOOD: Outcome = {
   hotelComplete: true,
   homeSafe: true,
   officeSafe: true,
+  live: {
+    durationMs: 14_000,
+    silenceBeforeMs: 31,
+    silenceMs: 640,
+    stopToRunningMs: 590,
+    memoryBytes: 19 * MIB,
+    diskBytes: 2 * MIB,
+    missedTicks: 0,
+    writesBefore: 60,
+    writesTold: 75,
+    writesFound: 76,
+    writesIntact: true,
+    filesChecked: 5,
+    isAtOffice: true,
+  },
 };
+const LIVE = GOOD.live as LiveMove;
 
 test('a run is good only if everything held; each thing that did not is named', (t) => {
   t.deepEqual(
@@ -132,6 +149,14 @@ test('a run is good only if everything held; each thing that did not is named', 
     ['safe', { homeSafe: false }],
     ['safe', { officeSafe: false }],
     ['alone', { filesCheckedAlone: 0 }],
+    ['live-moved', { live: { ...LIVE, isAtOffice: false } }],
+    ['live-ticks', { live: { ...LIVE, missedTicks: 1 } }],
+    ['live-gap', { live: { ...LIVE, silenceMs: 14_000 } }],
+    ['live-gap', { live: { ...LIVE, stopToRunningMs: Number.NaN } }],
+    ['live-writes', { live: { ...LIVE, writesBefore: 75 } }],
+    ['live-durable', { live: { ...LIVE, writesFound: 74 } }],
+    ['live-durable', { live: { ...LIVE, writesIntact: false } }],
+    ['live-files', { live: { ...LIVE, filesChecked: 4 } }],
   ];
   for (const [name, change] of worse) {
     const failed = checksOf({ ...GOOD, ...change }).filter((check) => !check.ok);
@@ -140,5 +165,7 @@ test('a run is good only if everything held; each thing that did not is named', 
       [name],
     );
   }
+  t.false(checksOf({ ...GOOD, live: null }).some(({ name }) => name.startsWith('live')));
+  t.regex(liveText(LIVE), /19M of memory, 2M of the disk\n.*640 ms\n.*31 ms\n.*590 ms\n.*75, 15 of them at office\n.*75$/);
   t.regex(comparisonText(GOOD), /130M +1 min 0 s\n.*15M +8\.0 s\n7\.5 times sooner/);
 });

@@ -5,12 +5,18 @@
  * thing it looks at. Everything else is a command of the CLI.
  */
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { DiskswarmError } from '@diskswarm/core';
 import { callAgent } from '../control/client.ts';
-import type { AttachmentInfo, DiskInfo, DiskStatus, Progress } from '../control/methods.ts';
+import type { AttachmentInfo, DiskInfo, DiskStatus, MigrationStatus, Progress, VmInfo } from '../control/methods.ts';
 import { type Daemon, runCommand, startDaemon } from './processes.ts';
 
 /** The disk's name on every host. */
 const DISK = 'desktop';
+/** The machine's, for the live move. */
+const VM = 'desktop';
+const LOOK_EVERY_MS = 100;
+const PATIENCE_MS = 30_000;
 
 /** What a host is started with. */
 export interface HostOptions {
@@ -47,9 +53,16 @@ export class DemoHost {
     return this.#hostId;
   }
 
-  async start(): Promise<void> {
+  /** Where its agent listens. Known once started. */
+  get address(): string {
+    return String(this.#daemon?.ready.listen);
+  }
+
+  /** Starts the agent; `peer` is one that it knows without a tracker, `agentArgs` are added to its arguments. */
+  async start(more: { peer?: DemoHost; agentArgs?: readonly string[] } = {}): Promise<void> {
     const { listen, trackerUrl, agentArgs, prefix } = this.#options;
-    const args = ['agent', '--listen', listen, '--tracker', trackerUrl, ...agentArgs];
+    const args = ['agent', '--listen', listen, '--tracker', trackerUrl, ...agentArgs, ...(more.agentArgs ?? [])];
+    if (more.peer !== undefined) args.push('--peer', more.peer.address);
     this.#daemon = await startDaemon(args, { ...this.#runOptions, prefix });
     this.#hostId = String((await this.#run(['host', 'id'])).hostId);
   }
@@ -106,10 +119,72 @@ export class DemoHost {
     return (await this.#run(['disk', 'wait', DISK, `--${what}`, '--timeout', String(timeoutSeconds)])) as never;
   }
 
+  /** Lets machines from elsewhere run here with these arguments of QEMU. */
+  async allow(args: readonly string[]): Promise<void> {
+    await this.#run(['vm', 'allow', '--', ...args]);
+  }
+
+  /** The agent runs the machine, with these arguments of QEMU besides its own. */
+  async startVm(args: readonly string[]): Promise<void> {
+    await this.#run(['vm', 'start', VM, '--disk', DISK, '--memory', '128M', '--', ...args]);
+  }
+
+  /** Moves the running machine; resolves when it runs there. */
+  async migrate(to: DemoHost, options: readonly string[], onStatus: (status: MigrationStatus) => void): Promise<void> {
+    const args = ['vm', 'migrate', VM, '--to', to.hostId, ...options];
+    await this.#run(args, (line) => {
+      if (line.event === 'migration') onStatus(line as unknown as MigrationStatus);
+    });
+  }
+
+  /** Resolves when nothing depends on this host any more. */
+  async migrationOver(onStatus: (status: MigrationStatus) => void): Promise<MigrationStatus> {
+    return (await this.#run(['vm', 'migrate-status', VM, '--watch'], (line) => {
+      if (line.event === 'migration') onStatus(line as unknown as MigrationStatus);
+    })) as never;
+  }
+
+  /** Resolves when `other` is connected, with the disk. TIMEOUT. */
+  async connected(other: DemoHost): Promise<void> {
+    await this.#eventually(`${other.name} is connected to ${this.name}`, async () => {
+      const { peers } = await callAgent(this.stateDir, 'peer.ls', {}, { signal: this.#options.signal });
+      return peers.some(({ hostId, disks }) => hostId === other.hostId && disks.length > 0);
+    });
+  }
+
+  /** Resolves when the machine is off. TIMEOUT. */
+  async vmStopped(): Promise<void> {
+    await this.#eventually(`the machine at ${this.name} is off`, async () => (await this.vm()).state === 'stopped');
+  }
+
+  /** The machine, as this host knows it. */
+  async vm(): Promise<VmInfo> {
+    return callAgent(this.stateDir, 'vm.info', { name: VM }, { signal: this.#options.signal });
+  }
+
+  async info(): Promise<DiskInfo> {
+    return (await this.#run(['disk', 'info', DISK])) as never;
+  }
+
+  /** Where the second serial line of a machine on this host is, whose socket has this name. */
+  socketOf(name: string): string {
+    return path.join(this.stateDir, 'machines', name);
+  }
+
   /** Figures of the disk, without a process in between. */
   async status(): Promise<DiskStatus> {
     const { disks } = await callAgent(this.stateDir, 'status', {}, { signal: this.#options.signal });
     return disks.find((disk) => disk.name === DISK) as DiskStatus;
+  }
+
+  async #eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
+    const { signal } = this.#options;
+    for (
+      const until = performance.now() + PATIENCE_MS;
+      !(await holds());
+      await pause(LOOK_EVERY_MS, undefined, { signal })
+    )
+      if (performance.now() > until) throw new DiskswarmError('TIMEOUT', `${what}: not within ${PATIENCE_MS / 1000} s`);
   }
 
   get #runOptions(): Parameters<typeof runCommand>[1] {

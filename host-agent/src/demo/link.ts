@@ -1,7 +1,7 @@
 /**
  * The line between the old hosts and the new one: shaped, so that copying and fetching on demand can be compared.
  *
- * With root and iproute2 it is a veth pair between two network namespaces with a token bucket on the way to the new host.
+ * With root and iproute2 it is a veth pair between two network namespaces with a token bucket each way.
  * Without them the agents' own --download-limit holds the same rate on loopback. Nothing outside the two namespaces changes.
  */
 import { execFile } from 'node:child_process';
@@ -24,6 +24,8 @@ export interface Link {
   readonly old: Side;
   /** The side of hosts that come new. */
   readonly new: Side;
+  /** What holds the rate on the way back to an old host: arguments of its agent, and of `vm migrate`. */
+  readonly back: { readonly agentArgs: readonly string[]; readonly migrateArgs: readonly string[] };
   /** How it is shaped, in words. */
   readonly words: string;
   /** Takes it down. Idempotent. */
@@ -44,9 +46,11 @@ export async function openLink(): Promise<Link> {
 
 function limitedLink(): Link {
   const side = { prefix: [], listen: '127.0.0.1:0', agentArgs: [] };
+  const agentArgs = ['--download-limit', String(LINE_BYTES_PER_SECOND)];
   return {
     old: side,
-    new: { ...side, agentArgs: ['--download-limit', String(LINE_BYTES_PER_SECOND)] },
+    new: { ...side, agentArgs },
+    back: { agentArgs, migrateArgs: ['--bandwidth', String(LINE_BYTES_PER_SECOND)] },
     words: "20 Mbit/s, held by the agent's own --download-limit (network namespaces would need root)",
     close: async () => {},
   };
@@ -73,7 +77,8 @@ async function shapedLink(): Promise<Link> {
     }
     const rate = `${(LINE_BYTES_PER_SECOND * 8) / 1_000_000}mbit`;
     const bucket = ['root', 'tbf', 'rate', rate, 'burst', '32kb', 'latency', '50ms'];
-    await run('tc', ['-n', far, 'qdisc', 'add', 'dev', 'line', ...bucket], { timeout: STEP_MS });
+    for (const name of [near, far])
+      await run('tc', ['-n', name, 'qdisc', 'add', 'dev', 'line', ...bucket], { timeout: STEP_MS });
     await run('ip', ['netns', 'exec', near, 'true'], { timeout: STEP_MS });
   } catch (error) {
     await close();
@@ -82,6 +87,7 @@ async function shapedLink(): Promise<Link> {
   return {
     old: { prefix: ['ip', 'netns', 'exec', far], listen: '10.0.0.1:0', agentArgs: [] },
     new: { prefix: ['ip', 'netns', 'exec', near], listen: '10.0.0.2:0', agentArgs: [] },
+    back: { agentArgs: [], migrateArgs: [] },
     words: '20 Mbit/s: a shaped line between two network namespaces (tc tbf, made as root)',
     close,
   };

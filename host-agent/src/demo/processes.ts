@@ -69,7 +69,8 @@ export async function runCommand(
   onLine: (document: Record<string, unknown>) => void = () => {},
 ): Promise<Record<string, unknown>> {
   if (signal.aborted) throw aborted();
-  const command = [...prefix, process.execPath, LAUNCHER, ...args, '--json'];
+  // In front: what is behind -- is not ours.
+  const command = [...prefix, process.execPath, LAUNCHER, '--json', ...args];
   const child = spawn(command[0] as string, command.slice(1), {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

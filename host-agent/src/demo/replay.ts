@@ -63,6 +63,7 @@ export async function createReplay(folder: string, signal: AbortSignal): Promise
     words: 'the recorded boot of a Linux guest, replayed by an NBD client',
     image,
     boot: (disk) => new ReplayMachine(disk, reference, written, signal),
+    qemuArgs: null,
   };
 }
 

@@ -13,8 +13,9 @@ import { type Link, openLink, type Side } from './link.ts';
 import { startDaemon } from './processes.ts';
 import { openScreen, type Screen } from './screen.ts';
 import { type Cast, play } from './story.ts';
-import { checksOf, comparisonText } from './verdict.ts';
-import { chooseWorkload, type Workload } from './workload.ts';
+import { startSweeper } from './sweeper.ts';
+import { checksOf, comparisonText, liveText } from './verdict.ts';
+import { chooseWorkload, LINE_SOCKET, type Workload } from './workload.ts';
 
 export interface DemoOptions {
   /** One object per line on stdout, the last one the result. */
@@ -63,17 +64,23 @@ async function perform(screen: Screen, { folder, json, undo, signal }: Performan
   if (!workload.isReal) screen.say(`     ${said}`);
   const link = await openLink();
   undo.push(() => link.close());
+  if (workload.isReal) undo.push(startSweeper(folder));
   screen.begin('hosts', 'starting a tracker and three hosts, each a process with a store of its own');
   const cast = await startCast(folder, link, undo, signal);
   screen.end('a tracker, home, office and hotel are running');
   screen.say(`     the line to hotel: ${link.words}`);
 
-  const outcome = await play({ screen, workload, cast, folder });
+  const args = workload.qemuArgs;
+  const live = args === null ? null : { args, lineSocket: LINE_SOCKET, ...link.back };
+  const outcome = await play({ screen, workload, cast, folder, live, signal });
   const checks = checksOf(outcome);
   const ok = checks.every((check) => check.ok);
   screen.title('What it was worth');
   if (json) screen.close();
-  else screen.say(indent(comparisonText(outcome)));
+  else {
+    screen.say(indent(comparisonText(outcome)));
+    if (outcome.live !== null) screen.say(`\n${indent(liveText(outcome.live))}`);
+  }
   if (!workload.isReal)
     screen.say('   (replayed: places, order and pauses of the guest are recorded, the processes are real)');
   screen.title('Checks');
@@ -85,7 +92,7 @@ async function perform(screen: Screen, { folder, json, undo, signal }: Performan
       data: { ...facts, ...outcome, checks },
     });
   }
-  screen.say('\nhotel: this host no longer needs the others');
+  screen.say(`\n${outcome.live === null ? 'hotel' : 'office'}: this host no longer needs the others`);
   if (json) process.stdout.write(`${JSON.stringify({ event: 'result', ok, ...facts, ...outcome, checks })}\n`);
 }
 
@@ -98,6 +105,8 @@ async function startCast(
   const env = {
     DISKSWARM_OWNER: path.join(folder, 'owner.key'),
     DISKSWARM_PASSPHRASE: randomBytes(16).toString('hex'),
+    // As for the guests that the demonstration runs itself: /dev/kvm may be there and not work.
+    DISKSWARM_ACCEL: process.env.DISKSWARM_ACCEL === 'kvm' ? 'kvm' : 'tcg',
   };
   const { prefix, listen } = link.old;
   const tracker = await startDaemon(['tracker', '--listen', listen], { env, prefix, signal });

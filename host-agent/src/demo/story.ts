@@ -1,5 +1,6 @@
 /**
- * The demonstration itself: a VM that moves home → office → hotel while its disk follows in chunks, and what copying would have cost.
+ * The demonstration itself: a VM that moves home → office → hotel while its disk follows in chunks, what copying would have cost, and the way back to
+ * office while it runs (live-move.ts).
  *
  * Each act drives real processes through the CLI and returns what it measured. Judging that is verdict.ts's, drawing it the screen's.
  */
@@ -7,6 +8,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { sizeText } from '../cli/words.ts';
 import type { DemoHost } from './host.ts';
+import { type LiveMove, type LiveSettings, liveMove } from './live-move.ts';
 import { type Screen, timeText } from './screen.ts';
 import { type Figures, faultsText, figuresOf, watching } from './watch.ts';
 import { FILES, type Machine, type PlannedFile, type Workload } from './workload.ts';
@@ -46,6 +48,8 @@ export interface Outcome {
   readonly hotelComplete: boolean;
   readonly homeSafe: boolean;
   readonly officeSafe: boolean;
+  /** Null without QEMU: nothing runs that could move. */
+  readonly live: LiveMove | null;
 }
 
 /** What the acts share. */
@@ -55,6 +59,9 @@ export interface Stage {
   readonly cast: Cast;
   /** The folder of the run. */
   readonly folder: string;
+  /** Null where no machine can run. */
+  readonly live: LiveSettings | null;
+  readonly signal: AbortSignal;
 }
 
 /** Plays all of it. @throws DiskswarmError of whatever goes wrong; machines are stopped, hosts are the caller's to stop. */
@@ -62,7 +69,8 @@ export async function play(stage: Stage): Promise<Outcome> {
   await atHome(stage);
   await atOffice(stage);
   const copyFirst = await theUsualWay(stage);
-  return atHotel(stage, copyFirst);
+  const outcome = await atHotel(stage, copyFirst);
+  return { ...outcome, live: await backLive(stage) };
 }
 
 async function atHome({ screen, workload, cast: { home } }: Stage): Promise<void> {
@@ -142,7 +150,14 @@ async function theUsualWay({ screen, workload, cast, folder }: Stage): Promise<L
   return { durationMs, receivedBytes };
 }
 
-async function atHotel(stage: Stage, copyFirst: Login): Promise<Outcome> {
+async function backLive({ screen, cast: { hotel, office }, live, signal }: Stage): Promise<LiveMove | null> {
+  if (live !== null) return liveMove({ screen, hotel, office, settings: live, signal });
+  screen.title('Back to office, live: left out');
+  screen.say('     a machine that moves while it runs needs QEMU, and here a recorded boot is replayed');
+  return null;
+}
+
+async function atHotel(stage: Stage, copyFirst: Login): Promise<Omit<Outcome, 'live'>> {
   const { screen, workload, cast } = stage;
   const { home, office, hotel } = cast;
   screen.title('Hotel: nothing of the disk is here, and the guest boots at once');
@@ -180,7 +195,7 @@ async function atHotel(stage: Stage, copyFirst: Login): Promise<Outcome> {
 async function lettingGo(
   { screen, cast: { home, office, hotel, stopTracker } }: Stage,
   machine: Machine,
-): Promise<Omit<Outcome, 'copyFirst' | 'onDemand' | 'filesChecked'>> {
+): Promise<Omit<Outcome, 'copyFirst' | 'onDemand' | 'filesChecked' | 'live'>> {
   screen.title('Letting go: the rest follows behind, then the old hosts are not needed');
   screen.begin('complete', 'the rest of the disk comes in while the guest runs');
   const info = await watching(screen, hotel, [home, office], hotel.waitFor('complete', COMPLETE_SECONDS));

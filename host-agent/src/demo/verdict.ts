@@ -1,8 +1,9 @@
 /**
  * Judges a run: the checks that all must hold, and the comparison with copying first. Pure.
  */
-import { rateText, sizeText, table } from '../cli/words.ts';
+import { latencyText, rateText, sizeText, table } from '../cli/words.ts';
 import { LINE_BYTES_PER_SECOND } from './link.ts';
+import type { LiveMove } from './live-move.ts';
 import { timeText } from './screen.ts';
 import type { Login, Outcome } from './story.ts';
 
@@ -50,7 +51,58 @@ export function checksOf(outcome: Outcome): Check[] {
       ok: outcome.filesCheckedAlone === filesWritten,
       text: 'with the others stopped, the guest rebooted and found every file again',
     },
+    ...(outcome.live === null ? [] : liveChecksOf(outcome.live, filesWritten)),
   ];
+}
+
+function liveChecksOf(live: LiveMove, filesWritten: number): Check[] {
+  return [
+    {
+      name: 'live-moved',
+      ok: live.isAtOffice,
+      text: 'the machine moved back while it ran: it runs at office, which owns its disk',
+    },
+    {
+      name: 'live-ticks',
+      ok: live.missedTicks === 0,
+      text: 'the guest went on with the very next tick: none was lost, none came twice',
+    },
+    {
+      name: 'live-gap',
+      ok: live.silenceMs > 0 && live.silenceMs < live.durationMs / 2 && live.stopToRunningMs < live.durationMs / 2,
+      text: 'it was heard for most of the move: its silence was the smaller part',
+    },
+    {
+      name: 'live-writes',
+      ok: live.writesBefore > 0 && live.writesTold > live.writesBefore,
+      text: 'it wrote before the move and after it',
+    },
+    {
+      name: 'live-durable',
+      ok: live.writesFound >= live.writesTold && live.writesIntact,
+      text: 'every write that the guest was told is durable is at office, byte for byte',
+    },
+    {
+      name: 'live-files',
+      ok: live.filesChecked === filesWritten,
+      text: 'with hotel stopped, the guest found every file at office',
+    },
+  ];
+}
+
+/** The live move in figures. */
+export function liveText(live: LiveMove): string {
+  const { memoryBytes, diskBytes, writesBefore, writesTold } = live;
+  const rows = [
+    ['the move took', timeText(live.durationMs)],
+    ['moved', `${sizeText(memoryBytes)} of memory, ${sizeText(diskBytes)} of the disk`],
+    ['longest silence of the guest, which ticks every 10 ms', latencyText(live.silenceMs * 1000)],
+    ['  the same before the move', latencyText(live.silenceBeforeMs * 1000)],
+    ["from QEMU's STOP until it ran at office", latencyText(live.stopToRunningMs * 1000)],
+    ['writes that the guest was told are durable', `${writesTold}, ${writesTold - writesBefore} of them at office`],
+    ['  of these found at office', String(Math.min(live.writesFound, writesTold))],
+  ];
+  return table(['live from hotel to office', ''], rows);
 }
 
 /** Copying and fetching on demand side by side. */

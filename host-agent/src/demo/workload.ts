@@ -6,7 +6,7 @@
 import { copyFile } from 'node:fs/promises';
 import path from 'node:path';
 import { messageOf } from '@diskswarm/core';
-import { bootGuest, installHint, prepareGuest, probeQemu } from '@diskswarm/guest';
+import { bootGuest, guestArguments, installHint, prepareGuest, probeQemu } from '@diskswarm/guest';
 import { createReplay } from './replay.ts';
 
 /** Where a machine's disk is: an export, or a raw file. */
@@ -40,7 +40,12 @@ export interface Workload {
   /** Path of the image to import; the caller's to keep. */
   readonly image: string;
   boot(disk: MachineDisk): Machine;
+  /** Arguments of QEMU for an agent that runs the guest, its line at LINE_SOCKET; null where there is no QEMU. */
+  readonly qemuArgs: readonly string[] | null;
 }
+
+/** In the folder that QEMU runs in, which is each host's own. */
+export const LINE_SOCKET = 'line.sock';
 
 /** What the guest writes at home, and then at the office. */
 export const FILES: { readonly home: readonly PlannedFile[]; readonly office: readonly PlannedFile[] } = {
@@ -84,5 +89,6 @@ async function guestWorkload(folder: string, log: (message: string) => void, sig
     words: 'a real Linux guest (Debian kernel, busybox on ext4) under QEMU',
     image,
     boot: (disk) => bootGuest({ disk, kernel, initramfs, signal }),
+    qemuArgs: guestArguments({ kernel, initramfs, protocolSocket: LINE_SOCKET }),
   };
 }
