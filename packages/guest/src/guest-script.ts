@@ -90,11 +90,11 @@ write_journal() {
   done
 }
 centiseconds() { read -r now ignored < /proc/uptime; now=\${now%.*}\${now#*.}; }
-# Blocks of 512 KiB over a region of $1 MiB, each unlike the one before it at its place, fsynced, at $2 KiB per second.
+# Random blocks of 512 KiB over a region of $1 MiB, fsynced, at $2 KiB per second.
 rewrite_region() {
   n=0; centiseconds; next=$now
   until [ -e /tmp/rest ]; do
-    dd if=/tmp/random of=/data/.region bs=512k count=1 skip=$((n % 7)) seek=$((n % ($1 * 2))) conv=notrunc,fsync 2>/dev/null || return
+    dd if=/dev/urandom of=/data/.region bs=512k count=1 seek=$((n % ($1 * 2))) conv=notrunc,fsync 2>/dev/null || return
     n=$((n + 1)); say DS-WROTE $n
     next=$((next + 51200 / $2)); centiseconds
     [ $next -ge $((now - 100)) ] || next=$now
@@ -113,7 +113,6 @@ cmd_work() {
 }
 cmd_rewrite() {
   begin
-  dd if=/dev/urandom of=/tmp/random bs=512k count=8 2>/dev/null || return
   dd if=/dev/urandom of=/data/.region bs=1M count="$1" conv=fsync 2>/dev/null || return
   rewrite_region "$1" "$2" &
 }
