@@ -28,6 +28,7 @@ const TESTS = {
   aria2: 'aria2c',
   casync: 'casync',
   openssl: 'openssl',
+  opentracker: 'opentracker',
 };
 
 const BY_PURPOSE = { build: {}, demo: DEMO, test: TESTS, bench: TESTS };

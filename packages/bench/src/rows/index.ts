@@ -9,6 +9,7 @@ import { nbdRandom } from './nbd-random.ts';
 import { nbdSequential } from './nbd-sequential.ts';
 import { pullLatency } from './pull-latency.ts';
 import { returnRow } from './return.ts';
+import { tracker } from './tracker.ts';
 import { wire } from './wire.ts';
 
 export const ROWS: readonly Row[] = [
@@ -22,4 +23,5 @@ export const ROWS: readonly Row[] = [
   linkFaults,
   returnRow,
   boot,
+  tracker,
 ];
