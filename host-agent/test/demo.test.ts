@@ -166,6 +166,9 @@ test('a run is good only if everything held; each thing that did not is named', 
     );
   }
   t.false(checksOf({ ...GOOD, live: null }).some(({ name }) => name.startsWith('live')));
-  t.regex(liveText(LIVE), /19M of memory, 2M of the disk\n.*640 ms\n.*31 ms\n.*590 ms\n.*75, 15 of them at office\n.*75$/);
+  t.regex(
+    liveText(LIVE),
+    /19M of memory, 2M of the disk\n.*640 ms\n.*31 ms\n.*590 ms\n.*75, 15 of them at office\n.*75$/,
+  );
   t.regex(comparisonText(GOOD), /130M +1 min 0 s\n.*15M +8\.0 s\n7\.5 times sooner/);
 });
