@@ -152,6 +152,30 @@ test('a refusal is an answer with a reason; other paths and methods have their s
   t.is(posted.headers.get('connection'), 'close');
 });
 
+test('monitors see sums: no swarm, no address', async (t) => {
+  const tracker = await start(t);
+  const base = `http://${tracker.listen}`;
+  await bytesFrom(urlOf(tracker, 7001));
+  await bytesFrom(buildScrapeUrl(tracker.announceUrl, [HASH]));
+  await bytesFrom(`${base}/announce?port=1`);
+  t.like(await (await fetch(`${base}/stats`)).json(), {
+    swarms: 1,
+    peers: 1,
+    journal: null,
+    announces: { http: 1, udp: 0 },
+    scrapes: { http: 1, udp: 0 },
+    refused: { malformed: 1, limit: 0 },
+  });
+  const response = await fetch(`${base}/metrics`);
+  t.is(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
+  const text = await response.text();
+  t.regex(text, /^# TYPE diskswarm_tracker_peers gauge\ndiskswarm_tracker_peers 1$/m);
+  t.regex(text, /^diskswarm_tracker_announces_total\{transport="http"\} 1$/m);
+  for (const line of text.trimEnd().split('\n')) {
+    t.regex(line, /^(?:# HELP [a-z_]+ .+|# TYPE [a-z_]+ (?:gauge|counter)|[a-z_]+(?:\{[a-z]+="[a-z]+"\})? \d+)$/);
+  }
+});
+
 test('garbage on the port disturbs nobody', async (t) => {
   const tracker = await start(t);
   t.regex(await exchange(tracker, 'nonsense\r\n\r\n'), /^HTTP\/1\.1 400 /);
