@@ -55,11 +55,14 @@ export async function strike(world: World, phase: Phase, hit: Hit, random: Seede
     if (!(await reached)) return { landed: false, how: `went ${watch.seen.join(' ')}` };
     await pass(dwellMs);
     if ((await phaseOf(world)) !== phase) return { landed: false, how: `${how}, went on` };
-    return { landed: await hit(world), how };
+    const landed = await hit(world);
+    relay.limit(LINK_BYTES_PER_SECOND);
+    relay.release();
+    return { landed, how: `${how}, command: ${await watch.result()}` };
   } finally {
     relay.limit(LINK_BYTES_PER_SECOND);
     relay.release();
-    await watch.done;
+    await watch.result();
     watch.close();
   }
 }

@@ -21,6 +21,8 @@ export const PHASES = [
 export type Phase = (typeof PHASES)[number];
 
 const RETRY_MS = 10;
+/** A command that was asked for before a fault ends in a while, whatever it has to say. */
+const PATIENCE_MS = 20_000;
 
 export class MigrationWatch {
   readonly #world: World;
@@ -62,6 +64,13 @@ export class MigrationWatch {
         resolve(reached);
       });
     });
+  }
+
+  /** What the command said: `done`, a code, `nothing` when the agent it asked is gone; `waits` when it does not end. */
+  result(): Promise<string> {
+    const said = this.done.then((outcome) => (outcome === null ? 'nothing' : (outcome.errorCode ?? 'done')));
+    const patience = new Promise<string>((resolve) => setTimeout(() => resolve('waits'), PATIENCE_MS).unref());
+    return Promise.race([said, patience]);
   }
 
   close(): void {

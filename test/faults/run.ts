@@ -22,8 +22,13 @@ const { values } = parseArgs({
     long: { type: 'boolean', default: false },
   },
 });
+let interrupted = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => void closeAll().finally(() => process.exit(1)));
+  process.on(signal, () => {
+    if (interrupted) return;
+    interrupted = true;
+    void closeAll().finally(() => process.exit(1));
+  });
 }
 const seed = values.seed ?? String(Math.floor(Date.now() / 1000));
 const all = [...MATRIX, ...SINGLES, ...(values.long ? [linkDown(60)] : [])].filter((kind) =>

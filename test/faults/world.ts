@@ -17,7 +17,7 @@ import type { Scope } from './scope.ts';
 export const VM = 'desk';
 const IMAGE = { sizeBytes: 32 * 1024 * 1024, contentBytes: 8 * 1024 * 1024, bootBytes: 1024 * 1024 };
 const MEMORY = '96M';
-const KEPT_OF_LOGS = 3000;
+const KEPT_OF_LOGS = 1500;
 
 /** What every run begins with. */
 export interface Template {
@@ -132,7 +132,11 @@ function processesIn(folders: readonly string[]): number[] {
 }
 
 function logsOf(host: Host): string {
-  const qemu = path.join(host.state, 'machines', `${VM}.qemu.log`);
-  const text = fs.existsSync(qemu) ? fs.readFileSync(qemu, 'utf8') : '';
-  return `${host.name}: agent: ${host.daemon?.stderr.slice(-KEPT_OF_LOGS) ?? ''}\n${host.name}: QEMU: ${text.slice(-KEPT_OF_LOGS)}`;
+  const texts: [string, string][] = [['agent', host.daemon?.stderr ?? '']];
+  for (const kind of ['qemu', 'console']) {
+    const file = path.join(host.state, 'machines', `${VM}.${kind}.log`);
+    texts.push([kind, fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '']);
+  }
+  const said = texts.filter(([, text]) => text.trim() !== '');
+  return said.map(([kind, text]) => `${host.name}, ${kind}: ${text.trim().slice(-KEPT_OF_LOGS)}`).join('\n');
 }
