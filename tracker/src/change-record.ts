@@ -17,9 +17,9 @@ const LEFT = 3;
 const IPV6 = 4;
 const COMPLETED = 8;
 
-export const MAX_CHANGE_BYTES = 1 + INFO_HASH_BYTES + COMPACT_V6_BYTES;
+export const LARGEST_CHANGE_BYTES = 1 + INFO_HASH_BYTES + COMPACT_V6_BYTES;
 
-/** Writes a change into `target` at `at`, which has room for MAX_CHANGE_BYTES; returns how many bytes. */
+/** Writes a change into `target` at `at`, which has room for LARGEST_CHANGE_BYTES; returns how many bytes. */
 export function encodeChange(change: Change, target: Buffer, at: number): number {
   target.write(change.infoHash, at + 1, 'hex');
   const body = at + 1 + INFO_HASH_BYTES;

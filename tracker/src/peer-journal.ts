@@ -8,7 +8,7 @@
  */
 import { type Clock, hasCode, type Storage, type Timer } from '@diskswarm/core';
 import { Journal } from '@diskswarm/journal';
-import { decodeChanges, encodeChange, MAX_CHANGE_BYTES } from './change-record.ts';
+import { decodeChanges, encodeChange, LARGEST_CHANGE_BYTES } from './change-record.ts';
 import { MAX_PENDING_CHANGES_BYTES } from './limits.ts';
 import type { Change, SwarmTable } from './swarm-table.ts';
 
@@ -84,7 +84,7 @@ export class PeerJournal {
 
   #note(change: Change): void {
     if (this.#failed) return;
-    if (this.#pendingBytes + MAX_CHANGE_BYTES > this.#pending.length) this.#flush();
+    if (this.#pendingBytes + LARGEST_CHANGE_BYTES > this.#pending.length) this.#flush();
     this.#pendingBytes += encodeChange(change, this.#pending, this.#pendingBytes);
     this.#timer ??= this.#clock.setTimer(COLLECT_MS, () => this.#flush(), { background: true });
   }
@@ -138,7 +138,7 @@ function* snapshot(table: SwarmTable): Generator<Uint8Array> {
   const block = Buffer.allocUnsafe(MAX_PENDING_CHANGES_BYTES);
   let length = 0;
   for (const change of table.changes()) {
-    if (length + MAX_CHANGE_BYTES > block.length) {
+    if (length + LARGEST_CHANGE_BYTES > block.length) {
       yield block.subarray(0, length);
       length = 0;
     }

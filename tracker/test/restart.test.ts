@@ -13,7 +13,7 @@ import { type Clock, DiskswarmError, type Storage, type Timer } from '@diskswarm
 import { FolderStorage, systemClock, systemRandom } from '@diskswarm/core/system';
 import test, { type ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import { decodeChanges, encodeChange, MAX_CHANGE_BYTES } from '../src/change-record.ts';
+import { decodeChanges, encodeChange, LARGEST_CHANGE_BYTES } from '../src/change-record.ts';
 import { PeerJournal } from '../src/peer-journal.ts';
 import { startTracker, type Tracker } from '../src/server.ts';
 import { type Change, SwarmTable } from '../src/swarm-table.ts';
@@ -199,7 +199,7 @@ test('changes come back from their bytes, and other bytes are refused', (t) => {
   );
   fc.assert(
     fc.property(fc.array(change, { maxLength: 20 }), (changes) => {
-      const record = Buffer.alloc(changes.length * MAX_CHANGE_BYTES);
+      const record = Buffer.alloc(changes.length * LARGEST_CHANGE_BYTES);
       let length = 0;
       for (const one of changes) length += encodeChange(one, record, length);
       t.deepEqual([...decodeChanges(new Uint8Array(record.subarray(0, length)))], changes);
