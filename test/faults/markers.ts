@@ -7,7 +7,7 @@
 import type { VmGuest } from '../e2e/vm-guest.ts';
 
 /** More would make the check longer than the run. */
-const MAX_MARKERS = 24;
+const MAX_MARKERS = 10;
 const MARKER_BYTES = 20_000;
 const BETWEEN_MS = 120;
 const PATIENCE_MS = 5_000;

@@ -38,6 +38,11 @@ export const MATRIX: readonly Case[] = PHASES.flatMap((phase) =>
   ),
 );
 
+/** How a case is called. */
+export function nameOf({ phase, fault }: Pick<Case, 'phase' | 'fault'>): string {
+  return `${phase}: ${fault}`;
+}
+
 /** The first `count` of the cases, as `seed` shuffles them; more than there are begin again. */
 export function choose(cases: readonly Case[], seed: string, count: number): Case[] {
   const random = new SeededRandom(`${seed}/order`);

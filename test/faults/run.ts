@@ -7,7 +7,7 @@
  * whose phase and fault have TEXT in them; `--long` adds a link that is down for a minute. Prints a line for each run and how many ended how; exit code 1 when one broke the promise.
  */
 import { parseArgs } from 'node:util';
-import { type Case, choose, MATRIX, type Result, runCase } from './matrix.ts';
+import { type Case, choose, MATRIX, nameOf, type Result, runCase } from './matrix.ts';
 import { closeAll, Scope } from './scope.ts';
 import { linkDown, SINGLES } from './single-cases.ts';
 import { makeTemplate } from './world.ts';
@@ -61,10 +61,6 @@ async function runAll(cases: readonly Case[]): Promise<boolean> {
   } finally {
     await scope.close();
   }
-}
-
-function nameOf({ phase, fault }: Pick<Case, 'phase' | 'fault'>): string {
-  return `${phase}: ${fault}`;
 }
 
 function lineOf(number: number, result: Result): string {
