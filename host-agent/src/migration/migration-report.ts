@@ -24,7 +24,7 @@ export class MigrationReport {
   readonly #startedUs: number;
   readonly #startedAt: string;
   readonly #marks = new Map<Mark, number>();
-  readonly #roundsUs: number[] = [];
+  readonly #rounds: { atUs: number; changedPieces: number; missingBytes: number | null }[] = [];
   #end: Readonly<Record<string, unknown>> = { result: 'running' };
 
   constructor(clock: Clock, subject: { migration: string; vm: string; to: HostId }) {
@@ -39,8 +39,17 @@ export class MigrationReport {
     if (!this.#marks.has(what)) this.#marks.set(what, this.#clock.nowUs());
   }
 
-  said(message: MigrationMessage): void {
-    if (message.kind === 'round') this.#roundsUs.push(this.#clock.nowUs());
+  /** A round was sealed: how many pieces differ from the one before. */
+  sealed(changedPieces: number): void {
+    this.#rounds.push({ atUs: this.#clock.nowUs(), changedPieces, missingBytes: null });
+  }
+
+  /** What the destination says; the first word of a round is what that round had to bring. */
+  heard(message: MigrationMessage): void {
+    if (message.kind === 'running') this.mark('running');
+    if (message.kind !== 'progress' || !message.known) return;
+    const round = this.#rounds[message.round - 1];
+    if (round !== undefined) round.missingBytes ??= message.missingBytes;
   }
 
   end(outcome: SourceOutcome, measured: { memoryBytes: number; diskBytes: number }): void {
@@ -56,8 +65,9 @@ export class MigrationReport {
       ...this.#subject,
       startedAt: this.#startedAt,
       ...this.#end,
-      rounds: this.#roundsUs.length,
-      roundsAtMs: this.#roundsUs.map((us) => this.#since(this.#startedUs, us)),
+      rounds: this.#rounds.map(({ atUs, changedPieces, missingBytes }) => ({
+        ...{ atMs: this.#since(this.#startedUs, atUs), changedPieces, missingBytes },
+      })),
       memoryAtMs: at('memory'),
       stopAtMs: at('stop'),
       runningAtMs: at('running'),

@@ -8,6 +8,7 @@ import {
   DiskswarmError,
   type GenerationId,
   type HostId,
+  sleep,
   type Timer,
 } from '@diskswarm/core';
 import {
@@ -89,7 +90,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
 
   /** A message of the destination. */
   hear(message: MigrationMessage): void {
-    if (message.kind === 'running') this.report.mark('running');
+    this.report.heard(message);
     this.feed({ kind: 'message', message, nowUs: this.#agent.env.clock.nowUs() });
   }
 
@@ -133,14 +134,21 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
   protected perform(effect: SourceEffect): void {
     switch (effect.kind) {
       case 'send':
-        this.report.said(effect.message);
         this.#send(effect.message);
         return;
       case 'sealRound':
         this.work(async () => {
+          const { phase } = this.state;
+          await sleep(this.#agent.env.clock, effect.afterMs, { signal: this.over.signal });
+          if (this.state.phase !== phase) return;
           const generations: GenerationId[] = [];
-          for (const disk of this.#disks)
-            generations.push((await disk.seal({ signal: this.over.signal, transient: true })).generation.id);
+          let changed = 0;
+          for (const disk of this.#disks) {
+            const { generation, changedPieces } = await disk.seal({ signal: this.over.signal, transient: true });
+            generations.push(generation.id);
+            changed += changedPieces;
+          }
+          this.report.sealed(changed);
           this.feed({ kind: 'sealed', generations, nowUs: this.#agent.env.clock.nowUs() });
         });
         return;

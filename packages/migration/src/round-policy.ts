@@ -1,5 +1,5 @@
 /**
- * When rounds of the disk end: the next round, or on to memory and the pause. Pure.
+ * When rounds of the disk end: the next round, or on to memory, beside which they go on at a pace, and the pause. Pure.
  *
  * Each round sends what was written during the one before, so rounds shrink as long as the guest writes slower than the link carries. They end when what
  * the next one would send fits into the pause, when they stop shrinking, or after MAX_ROUNDS. What is missing then comes as faults (hybrid) or inside
@@ -12,6 +12,8 @@ export const MAX_ROUNDS = 32;
 const STILL_SHRINKING = 0.7;
 /** Rounds shorter than this are no measure of anything. */
 const LEAST_ROUND_US = 250_000;
+/** Beside the memory rounds follow each other at this distance: each costs a seal, and what is written since is left for the pause. */
+export const ROUND_PACE_MS = 1000;
 
 export interface RoundTimes {
   /** Rounds that are done. */

@@ -7,7 +7,7 @@
  */
 import type { GenerationId } from '@diskswarm/core';
 import type { DiskMode, MigrationMessage } from './message.ts';
-import { decideRound } from './round-policy.ts';
+import { decideRound, ROUND_PACE_MS } from './round-policy.ts';
 
 /** What the operator wants. */
 export interface MigrationPlan {
@@ -80,7 +80,8 @@ export type SourceEvent =
 
 export type SourceEffect =
   | { readonly kind: 'send'; readonly message: MigrationMessage }
-  | { readonly kind: 'sealRound' }
+  /** Not before `afterMs`; not at all when the phase is another by then. */
+  | { readonly kind: 'sealRound'; readonly afterMs: number }
   /** QMP: capabilities, parameters, migrate. */
   | { readonly kind: 'startMemory' }
   | { readonly kind: 'hold' }
@@ -150,7 +151,7 @@ export function applySource(state: SourceState, event: SourceEvent): SourceStep 
     case 'message':
       return event.message.migration === migration ? hear(state, event.message, event.nowUs) : same(state);
     case 'sealed': {
-      if (phase !== 'bulk' && phase !== 'rounds') return same(state);
+      if (phase !== 'bulk' && phase !== 'rounds' && phase !== 'memory') return same(state);
       const round = state.round + 1;
       const message = { kind: 'round', migration, round, generations: event.generations } as const;
       return {
@@ -185,7 +186,13 @@ function hear(state: SourceState, message: MigrationMessage, nowUs: number): Sou
   switch (message.kind) {
     case 'prepared':
       if (phase !== 'preparing') return same(state);
-      return { state: { ...state, phase: 'bulk' }, effects: [{ kind: 'deadline', ms: 0 }, { kind: 'sealRound' }] };
+      return {
+        state: { ...state, phase: 'bulk' },
+        effects: [
+          { kind: 'deadline', ms: 0 },
+          { kind: 'sealRound', afterMs: 0 },
+        ],
+      };
     case 'refused':
       return canTakeBack(phase) ? takeBack(state, 'refused', message.code, message.message) : same(state);
     case 'progress':
@@ -212,23 +219,32 @@ function hear(state: SourceState, message: MigrationMessage, nowUs: number): Sou
 }
 
 function progress(state: SourceState, round: number, known: boolean, missingBytes: number, nowUs: number): SourceStep {
-  if (round !== state.round || (state.phase !== 'bulk' && state.phase !== 'rounds')) return same(state);
+  const { phase } = state;
+  if (round !== state.round || (phase !== 'bulk' && phase !== 'rounds' && phase !== 'memory')) return same(state);
   const next = { ...state, missingBytes };
+  if (phase === 'memory') {
+    // One after the other until the guest stops, so that little is left for the pause.
+    return known && missingBytes === 0 ? { state: next, effects: [paced(state.sealedUs, nowUs)] } : same(next);
+  }
   const { diskMode, maxDowntimeMs } = state.plan;
-  if (diskMode === 'postcopy' && known) return toMemory(next);
+  if (diskMode === 'postcopy' && known) return toMemory(next, nowUs);
   if (!known || missingBytes > 0) return same(next);
   const lastUs = nowUs - state.sealedUs;
   const decision = decideRound({ round, lastUs, beforeUs: state.lastRoundUs, maxDowntimeMs });
-  if (decision === 'memory') return toMemory(next);
-  return { state: { ...next, phase: 'rounds', lastRoundUs: lastUs }, effects: [{ kind: 'sealRound' }] };
+  if (decision === 'memory') return toMemory(next, nowUs);
+  return { state: { ...next, phase: 'rounds', lastRoundUs: lastUs }, effects: [{ kind: 'sealRound', afterMs: 0 }] };
 }
 
-function toMemory(state: SourceState): SourceStep {
+/** Where the last round is whole the next ones go on beside the memory. */
+function toMemory(state: SourceState, nowUs: number): SourceStep {
   const { migration, channels, compress } = state.plan;
-  return {
-    state: { ...state, phase: 'memory' },
-    effects: [{ kind: 'send', message: { kind: 'openMemory', migration, channels, compress } }],
-  };
+  const message = { kind: 'openMemory', migration, channels, compress } as const;
+  const more = state.missingBytes === 0 ? [paced(state.sealedUs, nowUs)] : [];
+  return { state: { ...state, phase: 'memory' }, effects: [{ kind: 'send', message }, ...more] };
+}
+
+function paced(sealedUs: number, nowUs: number): SourceEffect {
+  return { kind: 'sealRound', afterMs: Math.max(0, Math.ceil(ROUND_PACE_MS - (nowUs - sealedUs) / 1000)) };
 }
 
 function memory(state: SourceState, status: 'pre-switchover' | 'completed'): SourceStep {

@@ -257,3 +257,32 @@ test('rounds end when they fit the pause, when they stop shrinking, and always',
     }),
   );
 });
+
+test('rounds go on beside the memory, at a pace, until the guest stops', (t) => {
+  const { plan } = new World('hybrid', -1).source;
+  const { migration } = plan;
+  let state = initialSource(plan);
+  const tell = (event: SourceEvent): readonly SourceEffect[] => {
+    const step = applySource(state, event);
+    state = step.state;
+    return step.effects;
+  };
+  const hear = (message: MigrationMessage, nowUs: number): readonly SourceEffect[] =>
+    tell({ kind: 'message', message, nowUs });
+  const there = (round: number, missingBytes = 0): MigrationMessage => ({
+    ...{ kind: 'progress', migration, round, known: true, missingBytes },
+  });
+  const sealed = (nowUs: number) => tell({ kind: 'sealed', generations: [GENERATION], nowUs });
+  tell({ kind: 'started' });
+  t.deepEqual(hear({ kind: 'prepared', migration }, 0).at(-1), { kind: 'sealRound', afterMs: 0 });
+  sealed(0);
+  // The first round is quick enough for the pause: on to memory, and the next seal a second after the last.
+  t.deepEqual(hear(there(1), 200_000).at(-1), { kind: 'sealRound', afterMs: 800 });
+  t.is(state.phase, 'memory');
+  t.like(sealed(1_000_000), [{ kind: 'send', message: { kind: 'round', round: 2 } }]);
+  t.deepEqual(hear(there(2, 5_000_000), 1_100_000), []);
+  t.deepEqual(hear(there(2), 2_600_000), [{ kind: 'sealRound', afterMs: 0 }]);
+  tell({ kind: 'memory', status: 'pre-switchover' });
+  t.deepEqual(sealed(2_700_000), [], 'the final seal is what counts now');
+  t.is(state.phase, 'switchover');
+});
