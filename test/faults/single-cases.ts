@@ -14,7 +14,7 @@ import { type Hit, type Landing, pass, phaseOf, strike } from './faults.ts';
 import type { Case } from './matrix.ts';
 import { PHASES } from './migration-watch.ts';
 import type { Scope } from './scope.ts';
-import { trackerOf, VM, type World } from './world.ts';
+import { trackerOf, VM, vmOf, type World } from './world.ts';
 
 const QEMU = 'qemu-system-x86_64';
 /** Not enough for what the disk has to bring. */
@@ -101,8 +101,9 @@ const ownedElsewhere: Case = {
   act: async ({ home, office, markers }) => {
     await markers.write();
     await home.ok('vm', 'migrate', VM, '--to', office.id);
+    await eventually('its QEMU here is gone', async () => (await vmOf(home))?.pid === null);
     const starting = await home.run(['vm', 'start', VM]);
-    if (starting.exitCode === 0) throw new Error('a machine that had moved was started');
+    expect(starting.errorCode, 'NOT_OWNER', starting.errorMessage);
     const moving = await home.run(['vm', 'migrate', VM, '--to', office.id]);
     expect(moving.errorCode, 'VM_STATE');
     return { landed: true, how: `${starting.errorCode}, ${moving.errorCode}` };
