@@ -40,6 +40,8 @@ export interface AgentHostOptions {
   readonly prefix?: readonly string[];
   /** @default 127.0.0.1:0 */
   readonly listen?: string;
+  /** Peers that it dials, HOST:PORT. */
+  readonly peers?: readonly string[];
   /** `plain` is our own unencrypted wire, which exists for benchmarks alone. @default tls */
   readonly wire?: 'tls' | 'plain';
 }
@@ -72,11 +74,12 @@ export class AgentHost {
   }
 
   async start(): Promise<void> {
-    const { prefix = [], listen = '127.0.0.1:0', wire = 'tls' } = this.#options;
+    const { prefix = [], listen = '127.0.0.1:0', peers = [], wire = 'tls' } = this.#options;
+    const dialled = peers.flatMap((peer) => ['--peer', peer]);
     mkdirSync(this.stateDir, { recursive: true, mode: 0o700 });
     const program =
       wire === 'tls'
-        ? [LAUNCHER, 'agent', '--listen', listen, '--state', this.stateDir, '--json']
+        ? [LAUNCHER, 'agent', '--listen', listen, '--state', this.stateDir, ...dialled, '--json']
         : ['--conditions=source', PLAIN_AGENT, listen, this.stateDir];
     const command = [...prefix, process.execPath, ...program];
     this.#service = await serve(command, (line) => line.includes('"ready"'));

@@ -4,6 +4,11 @@ import { boot } from './boot.ts';
 import { importRow } from './import.ts';
 import { linkFaults } from './link-faults.ts';
 import { memory } from './memory.ts';
+import { moveAgain } from './move-again.ts';
+import { moveGap } from './move-gap.ts';
+import { moveIdle } from './move-idle.ts';
+import { moveNear } from './move-near.ts';
+import { moveWriting } from './move-writing.ts';
 import { nbdOneCore } from './nbd-one-core.ts';
 import { nbdRandom } from './nbd-random.ts';
 import { nbdSequential } from './nbd-sequential.ts';
@@ -23,5 +28,10 @@ export const ROWS: readonly Row[] = [
   linkFaults,
   returnRow,
   boot,
+  moveIdle,
+  moveWriting,
+  moveAgain,
+  moveNear,
+  moveGap,
   tracker,
 ];
