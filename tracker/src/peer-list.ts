@@ -33,6 +33,11 @@ export class PeerList {
     this.#bytes = new Uint8Array(MIN_CAPACITY * width);
   }
 
+  /** Of one packed peer. */
+  get widthBytes(): number {
+    return this.#width;
+  }
+
   get count(): number {
     return this.#count;
   }

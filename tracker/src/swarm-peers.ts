@@ -81,16 +81,27 @@ export class SwarmPeers {
     this.#v6?.expire(second, onGone);
   }
 
-  /**
-   * At most `count` peers other than `asker`, of its family first, or of that alone. Every peer is as likely as any other, but neighbours
-   * come together; copies.
-   */
-  draw(asker: CompactPeer, count: number, random: Random, ownFamilyOnly: boolean): DrawnPeers {
+  /** How many others of its family an asker can be told of, at most `count`. */
+  othersLike(asker: CompactPeer, count: number): number {
+    const list = this.#listOf(asker);
+    return list === null ? 0 : Math.min(count, list.find(asker) < 0 ? list.count : list.count - 1);
+  }
+
+  /** Writes `count` of those into `into` at `at`: every one is as likely as any other, but neighbours come together. */
+  drawLike(asker: CompactPeer, count: number, random: Random, into: Uint8Array, at: number): void {
+    const list = this.#listOf(asker);
+    if (list === null || count === 0) return;
+    const except = list.find(asker);
+    list.copyOthers(except, count, random.below(except < 0 ? list.count : list.count - 1), into, at);
+  }
+
+  /** At most `count` peers other than `asker`, of its family first; copies. */
+  draw(asker: CompactPeer, count: number, random: Random): DrawnPeers {
+    const own = new Uint8Array(this.othersLike(asker, count) * asker.length);
+    this.drawLike(asker, own.length / asker.length, random, own, 0);
     const isV4 = asker.length === COMPACT_V4_BYTES;
-    const own = drawFrom(isV4 ? this.#v4 : this.#v6, asker, count, random);
-    const rest = ownFamilyOnly ? 0 : count - own.length / asker.length;
-    const other = rest === 0 ? NONE : drawFrom(isV4 ? this.#v6 : this.#v4, null, rest, random);
-    return isV4 ? { peers4: own, peers6: other } : { peers4: other, peers6: own };
+    const rest = drawFrom(isV4 ? this.#v6 : this.#v4, count - own.length / asker.length, random);
+    return isV4 ? { peers4: own, peers6: rest } : { peers4: rest, peers6: own };
   }
 
   /** Every peer, as views. */
@@ -113,13 +124,10 @@ export class SwarmPeers {
   }
 }
 
-function drawFrom(list: PeerList | null, asker: CompactPeer | null, count: number, random: Random): Uint8Array {
-  if (list === null || list.count === 0) return NONE;
-  const except = asker === null ? -1 : list.find(asker);
-  const others = except < 0 ? list.count : list.count - 1;
-  const drawn = Math.min(count, others);
-  if (drawn === 0) return NONE;
-  const into = new Uint8Array(drawn * list.peerAt(0).length);
-  list.copyOthers(except, drawn, random.below(others), into, 0);
+function drawFrom(list: PeerList | null, count: number, random: Random): Uint8Array {
+  const drawn = Math.min(count, list?.count ?? 0);
+  if (list === null || drawn === 0) return NONE;
+  const into = new Uint8Array(drawn * list.widthBytes);
+  list.copyOthers(-1, drawn, random.below(list.count), into, 0);
   return into;
 }

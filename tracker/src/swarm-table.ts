@@ -31,7 +31,10 @@ export interface SwarmTableOptions {
 }
 
 /** What an announce is answered with. */
-export interface AnnounceAnswer extends DrawnPeers {
+export type AnnounceAnswer = AnnounceCounts & DrawnPeers;
+
+/** The part of it that is not peers. */
+export interface AnnounceCounts {
   readonly intervalSeconds: number;
   readonly minIntervalSeconds: number;
   readonly seeders: number;
@@ -75,28 +78,31 @@ export class SwarmTable {
     return this.#peers;
   }
 
+  /** Registers `peer` (its address as the connection shows it, with the announced port); LIMIT_EXCEEDED when full. */
+  announce(request: AnnounceRequest, peer: CompactPeer): AnnounceAnswer {
+    const swarm = this.#register(request, peer);
+    const counts = this.#counts(swarm);
+    if (swarm === undefined || request.event === 'stopped') return { ...counts, ...NOBODY };
+    return { ...counts, ...swarm.draw(peer, wantedOf(request, MAX_PEERS_PER_ANSWER), this.#options.random) };
+  }
+
   /**
-   * Registers `peer` (its address as the connection shows it, with the announced port); LIMIT_EXCEEDED when full. With `ownFamilyOnly`
-   * the answer has peers of its family alone.
+   * The same, answered with at most `maxPeers` of the peer's own family. `makeAnswer` is told the counts and how many bytes they take, and
+   * gives the array to write them into, which is returned.
    */
-  announce(request: AnnounceRequest, peer: CompactPeer, { ownFamilyOnly = false } = {}): AnnounceAnswer {
-    const { infoHash, event, leftBytes } = request;
-    const known = this.#fresh(infoHash);
-    if (event === 'stopped') {
-      if (known?.remove(peer)) this.#left(infoHash, known, peer);
-      return this.#answer(known, NOBODY);
-    }
-    const seeder = leftBytes === 0;
-    const before = known?.count ?? 0;
-    const completed = event === 'completed' && known?.isSeeder(peer) !== true;
-    const swarm = this.#put(infoHash, known, peer, seeder);
-    if (completed) {
-      swarm.complete();
-      this.onChange?.({ kind: 'completed', infoHash, count: swarm.completed });
-    }
-    this.#peers += swarm.count - before;
-    const wanted = Math.min(request.peersWanted ?? DEFAULT_PEERS_PER_ANSWER, MAX_PEERS_PER_ANSWER);
-    return this.#answer(swarm, swarm.draw(peer, wanted, this.#options.random, ownFamilyOnly));
+  announceInto<Answer extends Uint8Array>(
+    request: AnnounceRequest,
+    peer: CompactPeer,
+    maxPeers: number,
+    peersAt: number,
+    makeAnswer: (counts: AnnounceCounts, peersBytes: number) => Answer,
+  ): Answer {
+    const swarm = this.#register(request, peer);
+    const told =
+      swarm === undefined || request.event === 'stopped' ? 0 : swarm.othersLike(peer, wantedOf(request, maxPeers));
+    const answer = makeAnswer(this.#counts(swarm), told * peer.length);
+    swarm?.drawLike(peer, told, this.#options.random, answer, peersAt);
+    return answer;
   }
 
   /** The numbers of those of the named swarms that exist: who only asks learns nothing about the others. */
@@ -150,6 +156,24 @@ export class SwarmTable {
     }
   }
 
+  /** Does what an announce asks for; the swarm as it is then. */
+  #register({ infoHash, event, leftBytes }: AnnounceRequest, peer: CompactPeer): SwarmPeers | undefined {
+    const known = this.#fresh(infoHash);
+    if (event === 'stopped') {
+      if (known?.remove(peer)) this.#left(infoHash, known, peer);
+      return known;
+    }
+    const before = known?.count ?? 0;
+    const completed = event === 'completed' && known?.isSeeder(peer) !== true;
+    const swarm = this.#put(infoHash, known, peer, leftBytes === 0);
+    if (completed) {
+      swarm.complete();
+      this.onChange?.({ kind: 'completed', infoHash, count: swarm.completed });
+    }
+    this.#peers += swarm.count - before;
+    return swarm;
+  }
+
   #put(infoHash: InfoHash, known: SwarmPeers | undefined, peer: CompactPeer, seeder: boolean): SwarmPeers {
     const full = this.#fullOf(known);
     if (full !== null && known?.has(peer) !== true) throw full;
@@ -160,14 +184,13 @@ export class SwarmTable {
     return swarm;
   }
 
-  #answer(swarm: SwarmPeers | undefined, drawn: DrawnPeers): AnnounceAnswer {
+  #counts(swarm: SwarmPeers | undefined): AnnounceCounts {
     const seeders = swarm?.seeders ?? 0;
     return {
       intervalSeconds: this.#intervalSeconds,
       minIntervalSeconds: Math.min(MIN_INTERVAL_SECONDS, this.#intervalSeconds),
       seeders,
       leechers: (swarm?.count ?? 0) - seeders,
-      ...drawn,
     };
   }
 
@@ -203,6 +226,10 @@ export class SwarmTable {
     if (known !== undefined && known.count >= maxPeersPerSwarm) return full('peers in this swarm', maxPeersPerSwarm);
     return this.#peers >= maxPeers ? full('peers', maxPeers) : null;
   }
+}
+
+function wantedOf({ peersWanted }: AnnounceRequest, most: number): number {
+  return Math.min(peersWanted ?? DEFAULT_PEERS_PER_ANSWER, most);
 }
 
 function full(what: string, limit: number): DiskswarmError {

@@ -76,9 +76,11 @@ test('both families are told, the own one first', (t) => {
   const six = table.announce(ask(A, { peersWanted: 3 }), packPeer('[2001:db8::9]:1'));
   t.deepEqual(unpackPeers(six.peers6, 6, 9).sort(), ['[2001:db8::1]:1', '[2001:db8::2]:1']);
   t.is(six.peers4.length, 6);
-  const alone = table.announce(ask(A, { peersWanted: 9 }), packPeer('[2001:db8::9]:1'), { ownFamilyOnly: true });
-  t.is(alone.peers6.length, 2 * 18);
-  t.is(alone.peers4.length, 0);
+  const alone = table.announceInto(ask(A), packPeer('[2001:db8::9]:1'), 9, 2, (counts, bytes) => {
+    t.is(counts.leechers, 6);
+    return new Uint8Array(2 + bytes);
+  });
+  t.deepEqual(unpackPeers(alone.subarray(2), 6, 9).sort(), ['[2001:db8::1]:1', '[2001:db8::2]:1']);
 });
 
 test('who stops is gone at once', (t) => {

@@ -94,21 +94,22 @@ export function encodeUdpConnect(transaction: number, connectionHigh: number, co
   return bytes;
 }
 
-/** The answer to an announce. `peers` are packed and of the family that the datagram came in. */
+/** Where the peers of an answer to an announce begin. */
+export const UDP_PEERS_AT = 20;
+
+/**
+ * The answer to an announce with room for `peersBytes` of peers from UDP_PEERS_AT on, which the caller fills: packed, and of the family
+ * that the datagram came in.
+ */
 export function encodeUdpAnnounce(
   transaction: number,
-  answer: {
-    readonly intervalSeconds: number;
-    readonly seeders: number;
-    readonly leechers: number;
-    readonly peers: Uint8Array;
-  },
+  answer: { readonly intervalSeconds: number; readonly seeders: number; readonly leechers: number },
+  peersBytes: number,
 ): Buffer {
-  const bytes = head(ANNOUNCE, transaction, 20 + answer.peers.length);
+  const bytes = head(ANNOUNCE, transaction, UDP_PEERS_AT + peersBytes);
   bytes.writeUInt32BE(answer.intervalSeconds, 8);
   bytes.writeUInt32BE(answer.leechers, 12);
   bytes.writeUInt32BE(answer.seeders, 16);
-  bytes.set(answer.peers, 20);
   return bytes;
 }
 

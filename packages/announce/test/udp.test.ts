@@ -5,6 +5,7 @@ import {
   encodeUdpError,
   encodeUdpScrape,
   parseUdpRequest,
+  UDP_PEERS_AT,
   type UdpRequest,
 } from '@diskswarm/announce';
 import test from 'ava';
@@ -71,10 +72,9 @@ test('numbers beyond what we count with are brought into it; a wish for peers ma
 
 test('the answers have the bytes of BEP 15', (t) => {
   t.deepEqual(encodeUdpConnect(7, 1, 2), hex('00000000 00000007 00000001 00000002'));
-  t.deepEqual(
-    encodeUdpAnnounce(7, { intervalSeconds: 120, seeders: 3, leechers: 4, peers: hex('0a0000011ae1') }),
-    hex('00000001 00000007 00000078 00000004 00000003 0a0000011ae1'),
-  );
+  const answer = encodeUdpAnnounce(7, { intervalSeconds: 120, seeders: 3, leechers: 4 }, 6);
+  answer.set(hex('0a0000011ae1'), UDP_PEERS_AT);
+  t.deepEqual(answer, hex('00000001 00000007 00000078 00000004 00000003 0a0000011ae1'));
   t.deepEqual(
     encodeUdpScrape(7, [{ seeders: 1, leechers: 2, completed: 3 }]),
     hex('00000002 00000007 00000001 00000003 00000002'),

@@ -7,7 +7,6 @@
  */
 import dgram from 'node:dgram';
 import {
-  COMPACT_V4_BYTES,
   COMPACT_V6_BYTES,
   encodeUdpAnnounce,
   encodeUdpConnect,
@@ -15,13 +14,19 @@ import {
   encodeUdpScrape,
   packEndpoint,
   parseUdpRequest,
+  UDP_PEERS_AT,
   type UdpRequest,
 } from '@diskswarm/announce';
 import { type Address, DiskswarmError, formatAddress, messageOf, parseAddress } from '@diskswarm/core';
 import type { AddressLimit } from '../address-limit.ts';
 import type { ConnectionIds } from '../connection-ids.ts';
 import type { Counters } from '../counters.ts';
-import { MAX_CACHED_ADDRESSES, MAX_QUEUED_ANSWERS, MAX_UDP6_PEERS_PER_ANSWER } from '../limits.ts';
+import {
+  MAX_CACHED_ADDRESSES,
+  MAX_PEERS_PER_ANSWER,
+  MAX_QUEUED_ANSWERS,
+  MAX_UDP6_PEERS_PER_ANSWER,
+} from '../limits.ts';
 import type { SwarmTable } from '../swarm-table.ts';
 
 /** What the kernel may hold for us; it takes less where it is told to. */
@@ -71,7 +76,7 @@ export async function serveUdp(options: UdpOptions): Promise<UdpServer> {
       return;
     }
     const answer = desk.answer(bytes, from.address);
-    if (answer !== null) socket.send(answer, 0, answer.length, from.port, from.address);
+    if (answer !== null) socket.send(answer, from.port, from.address);
   });
   const bound = socket.address();
   let stopping: Promise<void> | null = null;
@@ -132,13 +137,13 @@ class Desk {
     peer.set(address);
     peer[address.length] = request.port >> 8;
     peer[address.length + 1] = request.port & 0xff;
+    const most = peer.length === COMPACT_V6_BYTES ? MAX_UDP6_PEERS_PER_ANSWER : MAX_PEERS_PER_ANSWER;
     try {
-      const asked =
-        peer.length === COMPACT_V6_BYTES ? { ...request, peersWanted: wantedOver6(request.peersWanted) } : request;
-      const answer = table.announce(asked, peer, { ownFamilyOnly: true });
+      const answer = table.announceInto(request, peer, most, UDP_PEERS_AT, (counts, peersBytes) =>
+        encodeUdpAnnounce(transaction, counts, peersBytes),
+      );
       counters.announces.udp++;
-      const peers = peer.length === COMPACT_V4_BYTES ? answer.peers4 : answer.peers6;
-      return encodeUdpAnnounce(transaction, { ...answer, peers });
+      return answer;
     } catch (error) {
       if (!(error instanceof DiskswarmError)) throw error;
       counters.refused.full++;
@@ -167,8 +172,4 @@ class Desk {
     this.#addresses.set(ip, packed);
     return packed;
   }
-}
-
-function wantedOver6(wanted: number | null): number | null {
-  return wanted === null ? null : Math.min(wanted, MAX_UDP6_PEERS_PER_ANSWER);
 }
