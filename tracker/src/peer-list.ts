@@ -23,6 +23,8 @@ export class PeerList {
   #index: Uint32Array | null = null;
   #count = 0;
   #seeders = 0;
+  /** Where the peer was that was asked for last: one announce asks several times. */
+  #lastSlot = 0;
   /** No peer was seen before this second. */
   #oldestSecond = 0;
 
@@ -48,6 +50,13 @@ export class PeerList {
 
   /** The slot of a peer, or -1. */
   find(peer: CompactPeer): number {
+    if (this.#lastSlot < this.#count && this.#isAt(this.#lastSlot, peer)) return this.#lastSlot;
+    const slot = this.#search(peer);
+    if (slot >= 0) this.#lastSlot = slot;
+    return slot;
+  }
+
+  #search(peer: CompactPeer): number {
     if (this.#index === null) {
       for (let slot = 0; slot < this.#count; slot++) if (this.#isAt(slot, peer)) return slot;
       return -1;
@@ -69,6 +78,7 @@ export class PeerList {
     this.#seen[slot] = second * 2 + Number(seeder);
     this.#seeders += Number(seeder);
     if (this.#index !== null) this.#enter(slot);
+    this.#lastSlot = slot;
     return slot;
   }
 

@@ -41,13 +41,13 @@ export class SipHash {
       let mh = 0;
       if (block < blocks) {
         const at = start + block * 8;
-        ml = word(bytes, at, 4);
-        mh = word(bytes, at + 4, 4);
+        ml = word(bytes, at);
+        mh = word(bytes, at + 4);
       } else if (block === blocks) {
         const at = start + block * 8;
         const left = length & 7;
-        ml = word(bytes, at, Math.min(left, 4));
-        mh = (left > 4 ? word(bytes, at + 4, left - 4) : 0) | (length << 24);
+        ml = left < 4 ? partOfWord(bytes, at, left) : word(bytes, at);
+        mh = (left > 4 ? partOfWord(bytes, at + 4, left - 4) : 0) | (length << 24);
       } else if (block === blocks + 1) {
         // Four rounds that mix nothing in: two in this turn, two in the next.
         v2l ^= 0xff;
@@ -95,8 +95,14 @@ export class SipHash {
   }
 }
 
-/** Up to four bytes, little-endian. */
-function word(bytes: Uint8Array, at: number, count: number): number {
+/** Four bytes, little-endian. */
+function word(bytes: Uint8Array, at: number): number {
+  const low = (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
+  return low | ((bytes[at + 2] as number) << 16) | ((bytes[at + 3] as number) << 24);
+}
+
+/** Up to three. */
+function partOfWord(bytes: Uint8Array, at: number, count: number): number {
   let value = 0;
   for (let index = 0; index < count; index++) value |= (bytes[at + index] as number) << (8 * index);
   return value;

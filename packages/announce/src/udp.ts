@@ -67,18 +67,39 @@ function parseAnnounce(bytes: Buffer): AnnounceRequest | null {
   if (bytes.length < UDP_ANNOUNCE_BYTES) return null;
   const event = EVENTS[bytes.readUInt32BE(80)];
   const port = bytes.readUInt16BE(96);
-  if (event === undefined || port === 0) return null;
-  const wanted = bytes.readInt32BE(92);
-  return {
-    infoHash: bytes.toString('hex', 16, 36),
-    peerId: bytes.subarray(36, 56),
-    port,
-    downloadedBytes: readCount(bytes, 56),
-    leftBytes: readCount(bytes, 64),
-    uploadedBytes: readCount(bytes, 72),
-    event,
-    peersWanted: wanted < 0 ? null : wanted,
-  };
+  return event === undefined || port === 0 ? null : new DatagramAnnounce(bytes, event, port);
+}
+
+/** Reads what few ask for only when they do: a tracker is asked ten thousands of times a second. */
+class DatagramAnnounce implements AnnounceRequest {
+  readonly #bytes: Buffer;
+  readonly infoHash: InfoHash;
+  readonly port: number;
+  readonly leftBytes: number;
+  readonly event: AnnounceEvent;
+  readonly peersWanted: number | null;
+
+  constructor(bytes: Buffer, event: AnnounceEvent, port: number) {
+    const wanted = bytes.readInt32BE(92);
+    this.#bytes = bytes;
+    this.infoHash = bytes.toString('hex', 16, 36);
+    this.port = port;
+    this.leftBytes = readCount(bytes, 64);
+    this.event = event;
+    this.peersWanted = wanted < 0 ? null : wanted;
+  }
+
+  get peerId(): Uint8Array {
+    return this.#bytes.subarray(36, 56);
+  }
+
+  get downloadedBytes(): number {
+    return readCount(this.#bytes, 56);
+  }
+
+  get uploadedBytes(): number {
+    return readCount(this.#bytes, 72);
+  }
 }
 
 /** A 64-bit number, or the largest safe one where it is larger. */

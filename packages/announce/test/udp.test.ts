@@ -19,18 +19,18 @@ const ANNOUNCE = hex(`
 
 test('the three requests are read as BEP 15 has them', (t) => {
   t.deepEqual(parseUdpRequest(hex('0000041727101980 00000000 00000007')), { kind: 'connect', transaction: 7 });
-  t.deepEqual(parseUdpRequest(ANNOUNCE), {
+  const announce = parseUdpRequest(ANNOUNCE) as UdpRequest & { kind: 'announce' };
+  const { peerId, downloadedBytes, uploadedBytes } = announce.request;
+  t.deepEqual([Buffer.from(peerId).toString(), downloadedBytes, uploadedBytes], ['A'.repeat(20), 1, 2 ** 32 + 2]);
+  t.like(announce, {
     kind: 'announce',
     connectionHigh: 0x11223344,
     connectionLow: 0x55667788,
     transaction: 0xcafebabe,
     request: {
       infoHash: HASH,
-      peerId: Buffer.from('A'.repeat(20)),
       port: 6881,
-      downloadedBytes: 1,
       leftBytes: 0,
-      uploadedBytes: 2 ** 32 + 2,
       event: 'started',
       peersWanted: null,
     },

@@ -7,6 +7,7 @@
  */
 import dgram from 'node:dgram';
 import {
+  COMPACT_V4_BYTES,
   COMPACT_V6_BYTES,
   encodeUdpAnnounce,
   encodeUdpConnect,
@@ -102,6 +103,9 @@ function widen(socket: dgram.Socket): void {
 class Desk {
   readonly #options: UdpOptions;
   readonly #addresses = new Map<string, Uint8Array>();
+  /** Who is asking right now; the table keeps copies. */
+  readonly #peer4 = new Uint8Array(COMPACT_V4_BYTES);
+  readonly #peer6 = new Uint8Array(COMPACT_V6_BYTES);
 
   constructor(options: UdpOptions) {
     this.#options = options;
@@ -133,7 +137,7 @@ class Desk {
 
   #announce({ transaction, request }: UdpRequest & { kind: 'announce' }, address: Uint8Array): Buffer {
     const { table, counters } = this.#options;
-    const peer = new Uint8Array(address.length + 2);
+    const peer = address.length + 2 === COMPACT_V6_BYTES ? this.#peer6 : this.#peer4;
     peer.set(address);
     peer[address.length] = request.port >> 8;
     peer[address.length + 1] = request.port & 0xff;
