@@ -19,6 +19,7 @@ import time
 
 BATCH = 32
 WINDOW = 128
+NONE, STARTED = 0, 2
 ANNOUNCE_BYTES = 98
 ANSWER_BYTES = 2048
 FIRST_PORT = 1025
@@ -74,7 +75,7 @@ class Datagrams:
 
 
 class Load:
-    def __init__(self, port, hashes, peers, wanted):
+    def __init__(self, port, hashes, peers, event, wanted):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
@@ -85,7 +86,7 @@ class Load:
         self.count = len(hashes) * peers
         self.answers = Datagrams(BATCH, ANSWER_BYTES)
         connection = self.connect()
-        self.announces = self.make(connection, hashes, 2 if wanted == 0 else 0, wanted)
+        self.announces = self.make(connection, hashes, event, wanted)
 
     def connect(self):
         for _ in range(50):
@@ -206,7 +207,9 @@ class Load:
 def main():
     port, peers, hashes, seconds, wanted = sys.argv[1:6]
     fill = seconds == "fill"
-    load = Load(int(port), [bytes.fromhex(text) for text in hashes.split(",")], int(peers), 0 if fill else int(wanted))
+    names = [bytes.fromhex(text) for text in hashes.split(",")]
+    # Who fills wants one peer: none at all is taken for as many as there are by some.
+    load = Load(int(port), names, int(peers), *((STARTED, 1) if fill else (NONE, int(wanted))))
     if fill:
         load.populate()
     print(json.dumps({} if fill else load.run(float(seconds), int(wanted))))
