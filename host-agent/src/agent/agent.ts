@@ -137,7 +137,10 @@ export class Agent {
     }
     // Guests wait for their exports: these come before anything that takes longer on a large disk.
     for (const disk of this.#disks.values()) await disk.reopen();
-    for (const disk of this.#disks.values()) await this.#startDisk(disk);
+    for (const disk of this.#disks.values()) {
+      await this.#startDisk(disk);
+      await disk.records.dropRounds(disk.attachment.resolver?.view.subject.generation ?? null);
+    }
     this.#listen = await swarm.start({ listen: this.#options.listen });
     for (const disk of this.#disks.values()) this.#meetPeers(disk);
     return this.listen;

@@ -261,6 +261,24 @@ export class DiskRecords {
     return generation;
   }
 
+  /**
+   * Forgets the rounds of migrations that are over: generations that were never meant to be kept and that nothing here refers to. The newest one and the one
+   * it came from stay, and so does `inUse`, which an export serves. Durable when this resolves.
+   */
+  dropRounds(inUse: GenerationId | null): Promise<void> {
+    return this.#turns.run(async () => {
+      const { entries } = this.#chain;
+      const needed = new Set<GenerationId | null | undefined>([
+        ...[inUse, this.#head?.id, this.#head?.parent?.generation],
+        ...entries.flatMap(({ after, until }) => [after?.generation, until?.generation]),
+      ]);
+      const over = [...this.#generations.values()].filter(({ kept, id }) => !kept && !needed.has(id));
+      if (over.length === 0) return;
+      await this.#meta.commit(Object.fromEntries(over.map((generation) => [generationKey(generation), null])));
+      for (const { id } of over) this.#generations.delete(id);
+    });
+  }
+
   /** Every key of the disk, to be deleted. */
   forget(): MetaChange {
     return Object.fromEntries(this.#meta.keys(diskKey(this.disk, '')).map((key) => [key, null]));

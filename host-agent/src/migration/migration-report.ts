@@ -1,7 +1,9 @@
 /**
  * The record of one migration: when what happened, how much moved, how it ended. Times are of this host's monotonic clock.
  *
- * `downtimeMs` and `stopToRunningMs` run from the guest's STOP here until the destination's word that it runs, which includes the way of that word.
+ * Terms of Bradford et al. (VEE 2007): `downtimeMs` is how long the guest stood still, here from its STOP until the destination's word that it runs, the way of
+ * that word included; `additionalDisruptionMs` is the part of it that the disks took and memory alone would not; `migrationMs` ends when nothing depends on this
+ * host any more. `disruptionMs` is from the first thing that slows the guest, which is the memory's copy, until it runs at the destination.
  */
 import type { Clock, HostId } from '@diskswarm/core';
 import type { MigrationMessage, SourceOutcome } from '@diskswarm/migration';
@@ -61,10 +63,20 @@ export class MigrationReport {
     const at = (mark: Mark): number | null => this.#since(this.#startedUs, this.#marks.get(mark) ?? null);
     const pause = (mark: Mark): number | null =>
       this.#since(this.#marks.get('stop') ?? null, this.#marks.get(mark) ?? null);
+    const between = (from: Mark, until: Mark): number | null =>
+      this.#since(this.#marks.get(from) ?? null, this.#marks.get(until) ?? null);
+    const downtimeMs = pause('running');
+    const ofMemory = [between('stop', 'pre-switchover'), between('finalReady', 'completed')];
     return {
       ...this.#subject,
       startedAt: this.#startedAt,
       ...this.#end,
+      downtimeMs,
+      disruptionMs: between('memory', 'running'),
+      additionalDisruptionMs:
+        downtimeMs === null || ofMemory.includes(null)
+          ? null
+          : Math.round((downtimeMs - ofMemory.reduce<number>((sum, ms) => sum + (ms ?? 0), 0)) * 10) / 10,
       rounds: this.#rounds.map(({ atUs, changedPieces, missingBytes }) => ({
         ...{ atMs: this.#since(this.#startedUs, atUs), changedPieces, missingBytes },
       })),
