@@ -19,7 +19,7 @@ export class MemoryOutlet {
   readonly #path: string;
   readonly #open: (channel: number, handlers: StreamHandlers) => PeerStream;
   readonly #sockets = new Set<net.Socket>();
-  #server: net.Server | null = null;
+  #listening: Promise<net.Server> | null = null;
   #channels = 0;
 
   /** `open` opens the stream of a channel; it throws PEER_UNREACHABLE when the other host is not connected. */
@@ -31,17 +31,18 @@ export class MemoryOutlet {
   /** Listens; resolves with the path for QEMU's `unix:` address. */
   async start(): Promise<string> {
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => this.#accept(socket));
-    this.#server = server;
-    await listenAt(server, this.#path);
+    this.#listening = listenAt(server, this.#path).then(() => server);
+    await this.#listening;
     return this.#path;
   }
 
-  /** Ends every channel and removes the socket. Idempotent. */
+  /** Ends every channel and removes the socket, also while it is being made. Idempotent. */
   async stop(): Promise<void> {
-    const server = this.#server;
-    this.#server = null;
+    const listening = this.#listening;
+    this.#listening = null;
+    const server = await listening?.catch(() => null);
     for (const socket of this.#sockets) socket.destroy();
-    if (server === null) return;
+    if (server === null || server === undefined) return;
     await new Promise<void>((resolve) => server.close(() => resolve()));
     await rm(this.#path, { force: true });
   }

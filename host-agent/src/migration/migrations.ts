@@ -64,11 +64,18 @@ export class Migrations implements MigrationPort {
 
   /** Moves a machine to a connected host; what becomes of it is in the runner's state. VM_STATE, PEER_UNREACHABLE. */
   async leave(vm: Vm, to: HostId, options: MigrateOptions): Promise<SourceRunner> {
-    const before = this.#leaving.get(vm.name);
-    if (before !== undefined && before.state.phase !== 'ended')
-      throw new DiskswarmError('VM_STATE', `machine "${vm.name}" is being moved already, to host ${before.to}`, {
-        data: { vm: vm.name },
-      });
+    const { version } = await qemuProgram();
+    for (;;) {
+      // What ended may still be putting the machine back to work, and somebody else may wait for that too.
+      const before = this.#leaving.get(vm.name);
+      if (before === undefined) break;
+      if (before.state.phase !== 'ended')
+        throw new DiskswarmError('VM_STATE', `machine "${vm.name}" is being moved already, to host ${before.to}`, {
+          data: { vm: vm.name },
+        });
+      await before.settled;
+      if (this.#leaving.get(vm.name) === before) break;
+    }
     for (const disk of vm.disks()) {
       if (disk.peers.link(to) === undefined)
         throw new DiskswarmError(
@@ -89,7 +96,7 @@ export class Migrations implements MigrationPort {
         channels,
         compress: options.compress,
         definition: encodeDefinition(vm.record.definition),
-        qemuVersion: (await qemuProgram()).version,
+        qemuVersion: version,
       },
       memory: {
         channels,
