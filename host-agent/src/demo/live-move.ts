@@ -120,9 +120,12 @@ async function move({ screen, hotel, office, settings }: Stage, line: GuestLine)
   const number = (key: string): number => (typeof record[key] === 'number' ? record[key] : Number.NaN);
   await hotel.stop();
   const [memoryBytes, diskBytes] = [number('memoryBytes'), number('diskBytes')];
-  screen.end(`${sizeText(memoryBytes)} of memory and ${sizeText(diskBytes)} of the disk were moved; hotel is off`, {
-    record,
-  });
+  screen.end(
+    `${sizeText(memoryBytes)} of memory and ${sizeText(diskBytes)} of the disk were moved, which office did not have; hotel is off`,
+    {
+      record,
+    },
+  );
   return { durationMs, silenceMs, writesBefore, stopToRunningMs: number('stopToRunningMs'), memoryBytes, diskBytes };
 }
 
@@ -148,6 +151,7 @@ async function afterwards({ screen, office }: Stage, line: GuestLine): Promise<A
 }
 
 const PHASES: Readonly<Record<string, string>> = {
+  preparing: 'office is asked whether it can run there',
   bulk: 'the disk goes first',
   rounds: 'what was written meanwhile follows',
   memory: 'the memory follows',
@@ -155,6 +159,7 @@ const PHASES: Readonly<Record<string, string>> = {
   confirming: 'the guest is paused: office takes over',
   relinquishing: 'office takes over',
   post: 'it runs at office; the rest of the disk follows',
+  ended: 'office has everything',
 };
 
 function linesOf({ phase, missingBytes, memoryBytes }: MigrationStatus, line: GuestLine): string[] {
