@@ -22,7 +22,7 @@ export type Fault = (typeof FAULTS)[number];
 /** Makes the first round and the memory take long enough to be more than one phase. */
 const LINK_BYTES_PER_SECOND = 12_000_000;
 /** Sets the answers of the destination so far apart that they can be told from each other. */
-const CRAWL_BYTES_PER_SECOND = 4_000;
+const CRAWL_BYTES_PER_SECOND = 1_500;
 const MAX_DWELL_MS = 600;
 const MAX_AWAY_MS = 1_500;
 
