@@ -16,6 +16,7 @@ import { Migrations } from '../migration/migrations.ts';
 import { loadHostKeys } from '../state/host-keys-file.ts';
 import { CONTROL_SOCKET, MACHINES_FOLDER, SCRATCH_FOLDER, SOCKETS_FOLDER } from '../state/layout.ts';
 import { openStateFolder } from '../state/state-folder.ts';
+import { systemMachinery } from '../vm/machinery.ts';
 import { vmHandlers } from '../vm/vm-handlers.ts';
 import { VmManager } from '../vm/vm-manager.ts';
 import { Agent } from './agent.ts';
@@ -66,7 +67,7 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
     });
     try {
       const listen = await agent.start();
-      const vms = new VmManager(agent, path.join(state.dir, MACHINES_FOLDER));
+      const vms = new VmManager(agent, path.join(state.dir, MACHINES_FOLDER), systemMachinery);
       await vms.start();
       const migrations = new Migrations(agent, vms, state.dir);
       await migrations.start();

@@ -3,7 +3,6 @@
  *
  * The definition comes from a host that is a writer of the machine's disks, and is trusted with no more than that: see foreign-arguments.ts.
  */
-import { access, constants, statfs } from 'node:fs/promises';
 import { DiskswarmError, type HostId } from '@diskswarm/core';
 import { memberOf } from '@diskswarm/identity';
 import type { Prepare } from '@diskswarm/migration';
@@ -11,7 +10,6 @@ import type { Agent } from '../agent/agent.ts';
 import type { ManagedDisk } from '../agent/managed-disk.ts';
 import { decodeDefinition, type VmDefinition } from '../vm/definition.ts';
 import { checkForeignArguments } from '../vm/foreign-arguments.ts';
-import { qemuProgram } from '../vm/qemu-program.ts';
 import type { VmManager } from '../vm/vm-manager.ts';
 
 /** Beside the guest's memory, for QEMU itself. */
@@ -51,16 +49,17 @@ export async function checkArrival(
       );
     return disk;
   });
-  const { machines, version } = await qemuProgram();
+  const { machinery } = vms;
+  const { machines, version } = await machinery.program();
   if (!machines.has(definition.machine))
     throw new DiskswarmError(
       'VM_STATE',
       `QEMU ${version} at the destination has no machine type ${definition.machine} (the source runs QEMU ${prepare.qemuVersion})`,
       { data: { machine: definition.machine, version } },
     );
-  if (definition.accel === 'kvm') await access('/dev/kvm', constants.R_OK | constants.W_OK);
+  if (definition.accel === 'kvm') await machinery.needsKvm();
   checkForeignArguments(definition.args, vms.allowed);
-  const memoryBytes = process.availableMemory();
+  const memoryBytes = machinery.freeMemoryBytes();
   if (definition.memoryBytes + QEMU_OVERHEAD_BYTES > memoryBytes)
     throw new DiskswarmError(
       'VM_STATE',
@@ -69,14 +68,14 @@ export async function checkArrival(
         data: { memoryBytes, neededBytes: definition.memoryBytes },
       },
     );
-  const { bavail, bsize } = await statfs(folder);
+  const freeBytes = await machinery.freeBytes(folder);
   const neededBytes = disks.reduce((sum, disk) => sum + disk.leftBytes(), 0);
-  if (bavail * bsize < neededBytes)
+  if (freeBytes < neededBytes)
     throw new DiskswarmError(
       'DISK_FULL',
-      `the destination has room for ${bavail * bsize} bytes, the disks need ${neededBytes}`,
+      `the destination has room for ${freeBytes} bytes, the disks need ${neededBytes}`,
       {
-        data: { freeBytes: bavail * bsize, neededBytes },
+        data: { freeBytes, neededBytes },
       },
     );
   return { definition, disks };

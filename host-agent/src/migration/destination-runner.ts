@@ -22,12 +22,11 @@ import type { Agent } from '../agent/agent.ts';
 import type { ManagedDisk } from '../agent/managed-disk.ts';
 import { codeOf } from '../agent/ownership-driver.ts';
 import type { VmDefinition } from '../vm/definition.ts';
+import type { QemuProcess } from '../vm/machinery.ts';
 import type { VmDrive } from '../vm/qemu-command.ts';
 import type { Vm } from '../vm/vm.ts';
 import type { VmManager } from '../vm/vm-manager.ts';
-import type { VmProcess } from '../vm/vm-process.ts';
 import { checkArrival } from './arrival-check.ts';
-import { pipeToQemu } from './memory-pipe.ts';
 import { destinationCapabilities, multifdParameters } from './memory-settings.ts';
 import { Runner } from './runner.ts';
 
@@ -62,7 +61,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
   #definition: VmDefinition | null = null;
   #disks: readonly ManagedDisk[] = [];
   #vm: Vm | null = null;
-  #process: VmProcess | null = null;
+  #process: QemuProcess | null = null;
   #socket = '';
   #launching: Promise<void> = Promise.resolve();
 
@@ -106,7 +105,9 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
 
   /** One of QEMU's migration connections; null while QEMU does not listen. */
   onStream(stream: PeerStream): StreamHandlers | null {
-    return this.#socket === '' || this.state.memoryArrived ? null : pipeToQemu(this.#socket, stream);
+    return this.#socket === '' || this.state.memoryArrived
+      ? null
+      : this.#options.vms.machinery.pipe(this.#socket, stream);
   }
 
   protected failed(error: DiskswarmError): void {

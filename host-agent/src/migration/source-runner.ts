@@ -28,9 +28,8 @@ import type { Agent } from '../agent/agent.ts';
 import type { LiveHandOver } from '../agent/live-hand-over.ts';
 import type { ManagedDisk } from '../agent/managed-disk.ts';
 import { codeOf } from '../agent/ownership-driver.ts';
+import type { Outlet, QemuProcess } from '../vm/machinery.ts';
 import type { Vm } from '../vm/vm.ts';
-import type { VmProcess } from '../vm/vm-process.ts';
-import { MemoryOutlet } from './memory-pipe.ts';
 import { type MemoryOptions, sourceCapabilities, sourceParameters } from './memory-settings.ts';
 import { MigrationReport } from './migration-report.ts';
 import { Runner } from './runner.ts';
@@ -50,11 +49,11 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
   readonly #options: SourceOptions;
   readonly #agent: Agent;
   readonly #disks: readonly ManagedDisk[];
-  readonly #qemu: VmProcess;
+  readonly #qemu: QemuProcess;
   readonly #streams = new Set<PeerStream>();
   readonly #settled = Promise.withResolvers<void>();
   #sentBytes = 0;
-  #outlet: MemoryOutlet | null = null;
+  #outlet: Outlet | null = null;
   #handOvers: LiveHandOver[] = [];
   #deadline: Timer | null = null;
   #forgetEvents: () => void = () => {};
@@ -209,7 +208,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     await qmp.execute('migrate-set-capabilities', { capabilities: sourceCapabilities(memory) });
     await qmp.execute('migrate-set-parameters', sourceParameters(memory, plan.maxDowntimeMs));
     const path = await agent.env.socketFor(`vm-${this.vm.name}.out`);
-    const outlet = new MemoryOutlet(path, (channel, handlers) => {
+    const outlet = this.vm.machinery.outlet(path, (channel, handlers) => {
       const stream = agent.env.swarm.openStream(this.to, `${plan.migration}/${channel}`, () => ({
         ...handlers,
         onClose: (error) => {

@@ -4,13 +4,11 @@
  * Agent SIGTERM leaves machines running: their guests wait for their exports until the agent is back. Also keeps the list of QEMU arguments that this
  * host's user allowed to machines from elsewhere.
  */
-import { mkdir } from 'node:fs/promises';
 import { type DiskId, DiskswarmError, decodeCanonical, encodeCanonical } from '@diskswarm/core';
 import type { Agent } from '../agent/agent.ts';
-import { chooseAccelerator } from './accelerator.ts';
 import type { VmDefinition } from './definition.ts';
 import { type ArgumentPair, argumentPairs } from './foreign-arguments.ts';
-import { qemuProgram } from './qemu-program.ts';
+import type { Machinery } from './machinery.ts';
 import { Vm } from './vm.ts';
 import { decodeVmRecord } from './vm-record.ts';
 
@@ -35,12 +33,14 @@ const DEFAULT_MEMORY_BYTES = 1024 ** 3;
 
 export class VmManager {
   readonly #agent: Agent;
+  readonly machinery: Machinery;
   readonly #folder: string;
   readonly #vms = new Map<string, Vm>();
 
   /** `folder`: absolute, for logs; made when needed. */
-  constructor(agent: Agent, folder: string) {
+  constructor(agent: Agent, folder: string, machinery: Machinery) {
     this.#agent = agent;
+    this.machinery = machinery;
     this.#folder = folder;
   }
 
@@ -48,7 +48,7 @@ export class VmManager {
   async start(): Promise<void> {
     const { meta, log } = this.#agent.env;
     for (const key of meta.keys(PREFIX)) {
-      const vm = new Vm(this.#agent, decodeVmRecord(meta.get(key)!), this.#folder);
+      const vm = new Vm(this.#agent, decodeVmRecord(meta.get(key)!), this.#folder, this.machinery);
       this.#vms.set(vm.name, vm);
       await vm
         .resume()
@@ -112,7 +112,7 @@ export class VmManager {
           data: { vm: other.name, disk: shared },
         });
     }
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    await this.machinery.makeFolder(this.#folder);
     const { socketFor } = this.#agent.env;
     const vm = new Vm(
       this.#agent,
@@ -126,6 +126,7 @@ export class VmManager {
         report: before?.record.report ?? '',
       },
       this.#folder,
+      this.machinery,
     );
     this.#vms.set(name, vm);
     return vm;
@@ -163,7 +164,7 @@ export class VmManager {
         data: { vm: wanted.name },
       });
     const args = wanted.args.length > 0 || known === undefined ? wanted.args : known.args;
-    const { machines } = await qemuProgram();
+    const { machines } = await this.machinery.program();
     const machine = machineOf(args) ?? known?.machine ?? machines.get('pc');
     if (machine === undefined || !machines.has(machine))
       throw new DiskswarmError('INVALID_ARGUMENT', `the QEMU of this host has no machine type "${machine ?? 'pc'}"`, {
@@ -176,7 +177,7 @@ export class VmManager {
       memoryBytes: wanted.memoryBytes ?? known?.memoryBytes ?? DEFAULT_MEMORY_BYTES,
       cpus: wanted.cpus ?? known?.cpus ?? 1,
       machine: machines.get(machine) ?? machine,
-      accel: await chooseAccelerator(args),
+      accel: await this.machinery.accelerator(args),
       disks,
       args: withoutMachine(args),
     };

@@ -4,14 +4,13 @@
  * The record is durable before a process is trusted to exist, and after it ended. A process that ends by itself leaves its disks detached and its last
  * words as the reason. Steps are taken one at a time.
  */
-import { rm } from 'node:fs/promises';
 import { DiskswarmError, sleep } from '@diskswarm/core';
 import type { Agent } from '../agent/agent.ts';
 import { ChangeSignal } from '../agent/change-signal.ts';
 import type { ManagedDisk } from '../agent/managed-disk.ts';
 import { Turns } from '../agent/turns.ts';
+import type { Machinery, QemuProcess } from './machinery.ts';
 import type { VmDrive } from './qemu-command.ts';
-import { VmProcess } from './vm-process.ts';
 import { encodeVmRecord, type VmRecord, type VmState } from './vm-record.ts';
 
 /** A guest that was asked to power off may take so long before QEMU is told to quit. */
@@ -28,19 +27,21 @@ export class Vm {
   readonly name: string;
   readonly changed = new ChangeSignal();
   readonly #agent: Agent;
+  readonly machinery: Machinery;
   readonly #folder: string;
   readonly #turns = new Turns();
   #record: VmRecord;
-  #process: VmProcess | null = null;
+  #process: QemuProcess | null = null;
   /** Set while the process's end is somebody's wish. */
   #ending = false;
 
   /** `folder`: absolute, of the logs. */
-  constructor(agent: Agent, record: VmRecord, folder: string) {
+  constructor(agent: Agent, record: VmRecord, folder: string, machinery: Machinery) {
     this.name = record.definition.name;
     this.#agent = agent;
     this.#record = record;
     this.#folder = folder;
+    this.machinery = machinery;
   }
 
   get record(): VmRecord {
@@ -48,7 +49,7 @@ export class Vm {
   }
 
   /** The process that runs it; null when none does. */
-  get process(): VmProcess | null {
+  get process(): QemuProcess | null {
     return this.#process;
   }
 
@@ -93,7 +94,7 @@ export class Vm {
   }
 
   /** Starts QEMU paused, waiting for its memory, on exports that are there. */
-  startIncoming(drives: readonly VmDrive[]): Promise<VmProcess> {
+  startIncoming(drives: readonly VmDrive[]): Promise<QemuProcess> {
     return this.#turns.run(async () => {
       this.#assertIdle();
       await this.#launch(drives, 'incoming');
@@ -109,13 +110,13 @@ export class Vm {
       const { clock } = this.#agent.env;
       if (state === 'moved' || state === 'stopped') {
         // The agent ended between the note and the end of the process, which may wait for exports that are gone, deaf to its monitor.
-        await VmProcess.end(identity, clock);
+        await this.machinery.end(identity, clock);
         await this.#sweep();
         await this.#save({ process: null });
         return;
       }
       await this.#sweepMemory();
-      const found = await VmProcess.reconnect(identity, { qmpSocket, clock, log: this.qemuLog });
+      const found = await this.machinery.reconnect(identity, { qmpSocket, clock, log: this.qemuLog });
       if (found !== null) this.#adopt(found);
       else
         await this.#gone(
@@ -192,7 +193,7 @@ export class Vm {
 
   async #launch(drives: readonly VmDrive[], state: VmState): Promise<void> {
     const { definition, qmpSocket, consoleSocket } = this.#record;
-    const process = await VmProcess.launch(
+    const process = await this.machinery.launch(
       { definition, drives, qmpSocket, consoleSocket, consoleLog: this.consoleLog, incoming: state === 'incoming' },
       {
         clock: this.#agent.env.clock,
@@ -203,7 +204,7 @@ export class Vm {
     this.#adopt(process);
   }
 
-  #adopt(process: VmProcess): void {
+  #adopt(process: QemuProcess): void {
     this.#process = process;
     this.changed.fire();
     void process.exited.then((words) => {
@@ -230,7 +231,7 @@ export class Vm {
   /** Removes the sockets that a QEMU which was killed left in the file system. */
   async #sweep(): Promise<void> {
     const { qmpSocket, consoleSocket } = this.#record;
-    for (const socket of [qmpSocket, consoleSocket]) await rm(socket, { force: true }).catch(() => {});
+    for (const socket of [qmpSocket, consoleSocket]) await this.machinery.remove(socket).catch(() => {});
     await this.#sweepMemory();
   }
 
@@ -238,7 +239,7 @@ export class Vm {
   async #sweepMemory(): Promise<void> {
     for (const way of ['in', 'out']) {
       const socket = await this.#agent.env.socketFor(`vm-${this.name}.${way}`);
-      await rm(socket, { force: true }).catch(() => {});
+      await this.machinery.remove(socket).catch(() => {});
     }
   }
 
