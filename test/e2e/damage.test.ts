@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { inject } from './inject.ts';
+import { diesOver, inject } from './inject.ts';
 import { CMD, ERRNO, NbdClient, pattern } from './nbd.ts';
 import { eventually, Host, isInstalled, type Json, temporaryFolder } from './processes.ts';
 
@@ -157,14 +157,9 @@ test('an import, a pull and a removal that were killed leave a host that is whol
   const { folder, home } = await imported(t);
   const big = path.join(folder, 'big.raw');
   fs.writeFileSync(big, pattern(128 * MIB, 5));
-  const importing = home.run(['disk', 'import', big, '--name', 'big']).catch(() => null);
   const before = Number(((await home.call('store.stats', {})) as Json).bytes);
-  await eventually(
-    'the import is under way',
-    async () => Number(((await home.call('store.stats', {})) as Json).bytes) > before + 4 * MIB,
-  );
-  await home.daemon!.crash();
-  await importing;
+  await inject(t, home.daemon!.pid, 'pwrite64,pwritev:signal=SIGKILL:when=5');
+  t.true(await diesOver(home.daemon!, home.ok('disk', 'import', big, '--name', 'big')), 'in the middle of it');
   await home.start();
   t.deepEqual(
     ((await home.ok('disk', 'ls')).disks as Json[]).map(({ name }) => name),
