@@ -4,7 +4,7 @@
  * What a scenario does with the agent goes through `use`, which ends with HostDied when the process dies meanwhile. Watches what no host may
  * ever do: go back to an older roster, epoch or generation.
  */
-import { DiskswarmError, type HostId, type Storage } from '@diskswarm/core';
+import { type Clock, DiskswarmError, type HostId, type Storage } from '@diskswarm/core';
 import { Agent, controlHandlers, type LocalAttachment, localOpener, type ManagedDisk } from '@diskswarm/host-agent';
 import type { HostKeys } from '@diskswarm/identity';
 import type { SimHost } from '@diskswarm/sim';
@@ -126,7 +126,7 @@ export class SimulatedHost {
         announce: () => Promise.reject(new DiskswarmError('PEER_UNREACHABLE', 'there is no tracker in this world')),
       },
       keys,
-      opener: this.#opener(storage),
+      opener: this.#opener({ storage, clock }),
       log: { info: note, warn: note, error: note },
       bootId: `boot ${this.#powerCuts}`,
       socketFor: async (disk) => `/run/${disk}.sock`,
@@ -191,9 +191,9 @@ export class SimulatedHost {
   }
 
   /** Opens exports in place, and hears when one is given up. */
-  #opener(storage: Storage): ReturnType<typeof localOpener> {
+  #opener(over: { storage: Storage; clock: Clock }): ReturnType<typeof localOpener> {
     const { incarnation } = this.machine;
-    const inner = localOpener(storage, (attachment) => this.#opened(attachment));
+    const inner = localOpener(over, (attachment) => this.#opened(attachment));
     return {
       open: (spec, owner) =>
         inner.open(spec, {

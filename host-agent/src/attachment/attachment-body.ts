@@ -6,9 +6,16 @@
  */
 
 import { Geometry } from '@diskswarm/chunk';
-import { DiskswarmError, PAGE_FANOUT, type Storage } from '@diskswarm/core';
+import { type Clock, DiskswarmError, PAGE_FANOUT, type Storage } from '@diskswarm/core';
 import { attach, DiskView, type FrozenLayerName, Overlay, PieceTable } from '@diskswarm/disk';
-import type { AttachmentOwner, AttachmentSpec, AttachmentState, BaseGeneration } from './attachment.ts';
+import type {
+  AttachmentOwner,
+  AttachmentSpec,
+  AttachmentState,
+  AttachmentStatus,
+  BaseGeneration,
+} from './attachment.ts';
+import { WriteMeter } from './write-meter.ts';
 
 export class AttachmentBody {
   readonly view: DiskView;
@@ -16,6 +23,7 @@ export class AttachmentBody {
   readonly #openOverlay: (base: BaseGeneration) => Promise<Overlay>;
   #overlay: Overlay | null;
   readonly #pieces: PieceTable;
+  readonly #written: WriteMeter;
   #closing: Promise<void> | null = null;
 
   private constructor(
@@ -24,12 +32,14 @@ export class AttachmentBody {
     overlay: Overlay | null,
     pieces: PieceTable,
     openOverlay: (base: BaseGeneration) => Promise<Overlay>,
+    written: WriteMeter,
   ) {
     this.#spec = spec;
     this.view = view;
     this.#overlay = overlay;
     this.#pieces = pieces;
     this.#openOverlay = openOverlay;
+    this.#written = written;
   }
 
   /**
@@ -40,7 +50,7 @@ export class AttachmentBody {
     spec: AttachmentSpec,
     storage: Storage,
     owner: AttachmentOwner,
-    warmBytes: number,
+    { clock, warmBytes }: { clock: Clock; warmBytes: number },
   ): Promise<AttachmentBody> {
     const geometry = new Geometry(spec.sizeBytes, spec.chunkSizeBytes);
     const pieces = new PieceTable({ geometry, storage, resolver: owner, warmBytes });
@@ -58,22 +68,26 @@ export class AttachmentBody {
       });
     const kind = spec.mode === 'held' ? 'writable' : spec.mode;
     const overlay = kind === 'writable' ? await openOverlay(spec.base) : null;
+    const written = new WriteMeter(clock);
     const view = new DiskView({
       geometry,
       pieces,
       overlay,
       attachment: attach(kind, spec.epoch),
+      onWrite: (lengthBytes) => written.add(lengthBytes),
     });
     if (spec.mode === 'held') view.hold();
-    return new AttachmentBody(spec, view, overlay, pieces, openOverlay);
+    return new AttachmentBody(spec, view, overlay, pieces, openOverlay, written);
   }
 
   get state(): AttachmentState {
     return this.view.attachment.kind;
   }
 
-  get dirtyBytes(): number {
-    return this.#overlay?.dirtyBytes ?? 0;
+  /** What `AttachmentStatus` tells of writes. */
+  get writeCounts(): Pick<AttachmentStatus, 'dirtyBytes' | 'writes' | 'writtenBytes' | 'writeBytesPerSecond'> {
+    const { writes, writtenBytes, bytesPerSecond } = this.#written;
+    return { dirtyBytes: this.#overlay?.dirtyBytes ?? 0, writes, writtenBytes, writeBytesPerSecond: bytesPerSecond };
   }
 
   freeze(): Promise<readonly FrozenLayerName[]> {

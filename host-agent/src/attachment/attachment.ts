@@ -48,6 +48,11 @@ export interface AttachmentStatus {
   /** Clients that may write: a hand-over waits until there are none. */
   readonly writableClients: number;
   readonly dirtyBytes: number;
+  /** Since it was opened: what guests wrote, discarded and zeroed. */
+  readonly writes: number;
+  readonly writtenBytes: number;
+  /** The same over the last minute. */
+  readonly writeBytesPerSecond: number;
 }
 
 export interface Attachment {

@@ -1,7 +1,7 @@
 /**
  * Attachments in the caller's own thread, without a socket: what the simulation opens. The guest's side is `view`.
  */
-import { MIB, type Storage } from '@diskswarm/core';
+import { type Clock, MIB, type Storage } from '@diskswarm/core';
 import type { DiskView, FrozenLayerName } from '@diskswarm/disk';
 import type {
   Attachment,
@@ -17,10 +17,16 @@ import { AttachmentBody } from './attachment-body.ts';
 const WARM_BYTES = 64 * MIB;
 
 /** Opens attachments over `storage`; `onOpen` is handed each, for a guest to use. */
-export function localOpener(storage: Storage, onOpen: (attachment: LocalAttachment) => void): AttachmentOpener {
+export function localOpener(
+  { storage, clock }: { storage: Storage; clock: Clock },
+  onOpen: (attachment: LocalAttachment) => void,
+): AttachmentOpener {
   return {
     open: async (spec: AttachmentSpec, owner: AttachmentOwner): Promise<Attachment> => {
-      const attachment = new LocalAttachment(spec, await AttachmentBody.open(spec, storage, owner, WARM_BYTES));
+      const attachment = new LocalAttachment(
+        spec,
+        await AttachmentBody.open(spec, storage, owner, { clock, warmBytes: WARM_BYTES }),
+      );
       onOpen(attachment);
       return attachment;
     },
@@ -46,7 +52,7 @@ export class LocalAttachment implements Attachment {
 
   async status(): Promise<AttachmentStatus> {
     const writableClients = this.view.readOnly ? 0 : this.clients;
-    return { state: this.#body.state, clients: this.clients, writableClients, dirtyBytes: this.#body.dirtyBytes };
+    return { state: this.#body.state, clients: this.clients, writableClients, ...this.#body.writeCounts };
   }
 
   freeze(): Promise<readonly FrozenLayerName[]> {

@@ -50,7 +50,7 @@ const calls: ThreadCalls = {
       state: body.state,
       clients: clients.length,
       writableClients: clients.filter((client) => client.writable).length,
-      dirtyBytes: body.dirtyBytes,
+      ...body.writeCounts,
     };
   },
   freeze: () => body.freeze(),
@@ -73,7 +73,10 @@ const calls: ThreadCalls = {
   },
 };
 const agent = new PortCalls<OwnerCalls>(port, calls);
-const body = await AttachmentBody.open(spec, new FolderStorage(storageRoot), owner, os.totalmem() * WARM_SHARE);
+const body = await AttachmentBody.open(spec, new FolderStorage(storageRoot), owner, {
+  clock: systemClock,
+  warmBytes: os.totalmem() * WARM_SHARE,
+});
 const server = await startNbdServer({
   socketPath: spec.socketPath,
   exports: [

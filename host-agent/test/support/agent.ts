@@ -55,7 +55,7 @@ export class OneHost {
       transport,
       trackerClient: { announce: () => Promise.reject(new DiskswarmError('PEER_UNREACHABLE', 'no tracker')) },
       keys: this.records[this.#name],
-      opener: localOpener(storage, (attachment) => this.opened.push(attachment)),
+      opener: localOpener({ storage, clock }, (attachment) => this.opened.push(attachment)),
       log: { info: () => {}, warn, error: warn },
       bootId: 'boot',
       socketFor: async (name) => `/run/${name}.sock`,

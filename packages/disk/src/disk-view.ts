@@ -26,12 +26,15 @@ export interface DiskViewOptions {
   /** Null for a read-only attachment, and for an incoming one until it is accepted. */
   readonly overlay: Overlay | null;
   readonly attachment: Attachment;
+  /** Told of everything that a guest writes, discards or zeroes, before it is carried out. */
+  readonly onWrite?: (lengthBytes: number) => void;
 }
 
 export class DiskView implements Backing {
   readonly sizeBytes: number;
   readonly geometry: Geometry;
   readonly #pieces: PieceTable;
+  readonly #onWrite: ((lengthBytes: number) => void) | undefined;
   readonly #reader: DiskReader;
   #writer: DiskWriter | null = null;
   #overlay: Overlay | null = null;
@@ -40,10 +43,11 @@ export class DiskView implements Backing {
   #fenced = false;
 
   /** A writable or held attachment needs an overlay (a programmer error otherwise). */
-  constructor({ geometry, pieces, overlay, attachment }: DiskViewOptions) {
+  constructor({ geometry, pieces, overlay, attachment, onWrite }: DiskViewOptions) {
     this.sizeBytes = geometry.sizeBytes;
     this.geometry = geometry;
     this.#pieces = pieces;
+    this.#onWrite = onWrite;
     this.#reader = new DiskReader(geometry, pieces, null);
     this.#attachment = attachment;
     if (overlay !== null) this.#setOverlay(overlay);
@@ -108,16 +112,16 @@ export class DiskView implements Backing {
   }
 
   write(offsetBytes: number, data: Uint8Array): void | Promise<void> {
-    return this.#writable().write(offsetBytes, data);
+    return this.#writable(data.length).write(offsetBytes, data);
   }
 
   /** Whole blocks become holes; what lies beside them is left as it is. */
   trim(offsetBytes: number, lengthBytes: number): void | Promise<void> {
-    return this.#writable().trim(offsetBytes, lengthBytes);
+    return this.#writable(lengthBytes).trim(offsetBytes, lengthBytes);
   }
 
   writeZeroes(offsetBytes: number, lengthBytes: number, options: { keepAllocated: boolean }): void | Promise<void> {
-    return this.#writable().writeZeroes(offsetBytes, lengthBytes, options);
+    return this.#writable(lengthBytes).writeZeroes(offsetBytes, lengthBytes, options);
   }
 
   commit(): void {
@@ -169,9 +173,10 @@ export class DiskView implements Backing {
     if (failure !== null) throw failure;
   }
 
-  #writable(): DiskWriter {
+  #writable(lengthBytes: number): DiskWriter {
     if (!this.#mayWrite || this.#writer === null) assertWritable(this.#attachment);
     this.#assertServing();
+    this.#onWrite?.(lengthBytes);
     return this.#writer!;
   }
 }
