@@ -3,6 +3,7 @@ import type { Address, Clock, DiskswarmError, HostId } from '@diskswarm/core';
 import type { ChunkBuffers, LaneClass } from '@diskswarm/wire';
 import type { DiskChannel } from './disk-channel.ts';
 import type { Lane } from './lane.ts';
+import type { LinkShare } from './link-share.ts';
 import type { UploadQueue } from './upload-queue.ts';
 
 export interface ChannelLink {
@@ -16,6 +17,8 @@ export interface ChannelLink {
   readonly initiator: boolean;
   readonly clock: Clock;
   readonly uploads: UploadQueue;
+  /** How the link to the peer is shared. */
+  readonly share: LinkShare;
   /** Arrays for arriving chunks of this size. */
   buffers(chunkSizeBytes: number): ChunkBuffers;
   lane(kind: LaneClass): Lane | undefined;

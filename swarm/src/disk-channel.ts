@@ -308,6 +308,7 @@ export class DiskChannel {
       membership: this.#membership,
       spaces: this.#spaces,
       uploads: this.#link.uploads,
+      gate: kind === 'control' ? this.#link.share.faults : this.#link.share.background,
       buffers: this.#buffers,
       sent: this.#sent,
       wire: () => wire,

@@ -24,6 +24,8 @@ export const MAX_IN_SINK_BYTES = 128 * KIB;
 export const MAX_LANE_BACKLOG_BYTES = 8 * MIB;
 /** Chunk bytes that may wait for a lane before its next chunk is read: a fault waits behind no more in this process. */
 export const SERVE_AHEAD_BYTES = 256 * KIB;
+/** What the background may send beyond its part of a link, while memory waits. */
+export const SHARE_SLACK_BYTES = 256 * KIB;
 /** Reads for peers under way at once, and how many of them may be background. */
 export const MAX_SERVE_READS = 24;
 export const MAX_BULK_READS = 16;

@@ -8,6 +8,7 @@ import type { ChunkId, HostId, PieceIndex } from '@diskswarm/core';
 import { DiskswarmError, PAGE_BYTES } from '@diskswarm/core';
 import type { BittorrentChannel, ChannelLane, ChunkBuffers, PathMessage, PieceSpaces } from '@diskswarm/wire';
 import { MAX_PEER_PATHS } from './limits.ts';
+import type { Gate } from './link-share.ts';
 import type { DiskMembership } from './ports.ts';
 import type { RateMeter } from './rate-meter.ts';
 import type { UploadJob, UploadQueue, UploadSource } from './upload-queue.ts';
@@ -18,6 +19,7 @@ export interface PeerServingOptions {
   readonly membership: DiskMembership;
   readonly spaces: PieceSpaces;
   readonly uploads: UploadQueue;
+  readonly gate: Gate;
   readonly buffers: ChunkBuffers;
   readonly sent: RateMeter;
   wire(): BittorrentChannel;
@@ -34,7 +36,7 @@ export class PeerServing {
 
   constructor(options: PeerServingOptions) {
     this.#options = options;
-    this.#source = { lane: options.lane, backlogBytes: () => options.backlogBytes() };
+    this.#source = { lane: options.lane, gate: options.gate, backlogBytes: () => options.backlogBytes() };
   }
 
   /** The peer asks for a chunk. */

@@ -14,6 +14,7 @@ import type { DownloadLimiter } from './download-limiter.ts';
 import { Lane } from './lane.ts';
 import type { ProvenLane } from './lane-handshake.ts';
 import { FAREWELL_MS, LINGER_MS, MAX_CHANNELS, PING_INTERVAL_MS } from './limits.ts';
+import { LinkShare } from './link-share.ts';
 import type { ChannelClose, DiskMembership } from './ports.ts';
 import { type PeerStream, type StreamAcceptor, type StreamHandlers, Streams } from './streams.ts';
 import type { TokenBucket } from './token-bucket.ts';
@@ -52,6 +53,7 @@ export class Session {
   /** The peer's agent run. */
   readonly instance: string;
   readonly startedUs: number;
+  readonly share: LinkShare;
   readonly #owner: SessionHost;
   readonly #lanes = new Map<LaneClass, Lane>();
   readonly #channels = new Map<number, DiskChannel>();
@@ -79,12 +81,14 @@ export class Session {
     this.instance = options.instance;
     this.startedUs = owner.clock.nowUs();
     const memory = (): Lane | undefined => this.#lanes.get('memory');
+    const waits = (): boolean => this.#streams.waiting;
+    this.share = new LinkShare(owner.clock, owner.uploadLimit, waits, () => owner.uploads.pump());
     this.#streams = new Streams(
       {
         host: this.host,
         initiator: this.initiator,
         clock: owner.clock,
-        limit: owner.uploadLimit,
+        limit: this.share.memory,
         rttUs: () => memory()?.rttUs ?? null,
         send: (channel, views) => memory()?.send(channel, views),
       },
@@ -360,6 +364,7 @@ export class Session {
       initiator: this.initiator,
       clock: this.#owner.clock,
       uploads: this.#owner.uploads,
+      share: this.share,
       buffers: (chunkSizeBytes) => this.#owner.buffers(chunkSizeBytes),
       lane: (kind) => this.#lanes.get(kind),
       fail: (error) => this.close(error),

@@ -14,8 +14,8 @@ import {
   StreamMessageReader,
 } from '@diskswarm/wire';
 import { FIRST_STREAM_WINDOW_BYTES, MAX_STREAM_WINDOW_BYTES, MAX_STREAMS } from './limits.ts';
+import type { Gate } from './link-share.ts';
 import { RateMeter } from './rate-meter.ts';
-import type { TokenBucket } from './token-bucket.ts';
 
 /** What the user of a stream is told. */
 export interface StreamHandlers {
@@ -54,7 +54,7 @@ export interface StreamLane {
   readonly host: HostId;
   readonly initiator: boolean;
   readonly clock: Clock;
-  readonly limit: TokenBucket;
+  readonly limit: Gate;
   rttUs(): number | null;
   send(channel: number, views: readonly Uint8Array[]): void;
 }
@@ -100,6 +100,12 @@ export class Streams {
       stream = this.#make(channel, '');
     }
     stream.receive(bytes);
+  }
+
+  /** Something is there to be sent, and waits for credit or a limit. */
+  get waiting(): boolean {
+    for (const stream of this.#streams.values()) if (stream.waiting) return true;
+    return false;
   }
 
   /** The lane took what waited. */
@@ -176,6 +182,9 @@ class LaneStream implements PeerStream {
     this.#reader = new StreamMessageReader((message) => this.#take(message));
   }
 
+  get waiting(): boolean {
+    return this.#waitingBytes > 0;
+  }
   get host(): HostId {
     return this.#lane.host;
   }

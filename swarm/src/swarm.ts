@@ -35,6 +35,7 @@ import {
   MISBEHAVIOUR_BAN_MS,
   SIMULTANEOUS_DIAL_MS,
 } from './limits.ts';
+import type { LinkSplit } from './link-share.ts';
 import { type AddressSource, type DueDial, PeerBook } from './peer-book.ts';
 import type { DiskMembership } from './ports.ts';
 import { Session, type SessionHost } from './session.ts';
@@ -170,6 +171,11 @@ export class Swarm {
     if (session === undefined)
       throw new DiskswarmError('PEER_UNREACHABLE', `host ${host} is not connected`, { data: { host } });
     return session.openStream(label, handlers);
+  }
+
+  /** Splits the link to a connected host between memory and background, until it is split anew or the session ends; null: as ever. */
+  splitLink(host: HostId, split: LinkSplit | null): void {
+    this.#sessions.get(host)?.share.split(split);
   }
 
   /** Keeps a host away for `durationMs` and ends its session. */

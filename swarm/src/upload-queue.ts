@@ -8,6 +8,7 @@
 import type { Clock, Timer } from '@diskswarm/core';
 import type { ChannelLane } from '@diskswarm/wire';
 import { MAX_BULK_READS, MAX_SERVE_READS, SERVE_AHEAD_BYTES } from './limits.ts';
+import type { Gate } from './link-share.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
 /** One thing asked for. `run` reads it, hands it to the lane and never rejects. */
@@ -19,6 +20,8 @@ export interface UploadJob {
 /** A lane of one disk of one peer. */
 export interface UploadSource {
   readonly lane: ChannelLane;
+  /** What the link to this peer allows on this lane. */
+  readonly gate: Gate;
   /** Bytes handed to the lane that have not entered the connection. */
   backlogBytes(): number;
 }
@@ -91,17 +94,16 @@ export class UploadQueue {
   #next(): Queue | undefined {
     const reads = this.#reads.control + this.#reads.bulk;
     if (reads >= MAX_SERVE_READS) return undefined;
-    const fault = this.#queues.control.find(startable);
-    const bulk =
-      fault === undefined && this.#reads.bulk < MAX_BULK_READS ? this.#queues.bulk.find(startable) : undefined;
-    const queue = fault ?? bulk;
-    if (queue === undefined) return undefined;
-    if (!this.#limit.open) {
-      this.#timer ??= this.#clock.setTimer(this.#limit.waitMs, () => {
+    const ready = this.#queues.control.filter(startable);
+    if (ready.length === 0 && this.#reads.bulk < MAX_BULK_READS) ready.push(...this.#queues.bulk.filter(startable));
+    if (ready.length === 0) return undefined;
+    const queue = this.#limit.open ? ready.find(({ source }) => source.gate.open) : undefined;
+    if (queue === undefined) {
+      const gateMs = Math.min(...ready.map(({ source }) => source.gate.waitMs));
+      this.#timer ??= this.#clock.setTimer(Math.max(1, gateMs, this.#limit.waitMs), () => {
         this.#timer = null;
         this.pump();
       });
-      return undefined;
     }
     return queue;
   }
@@ -112,6 +114,7 @@ export class UploadQueue {
     // To the end of the row: peers take turns.
     this.#queues[lane] = [...this.#queues[lane].filter((other) => other !== queue), queue];
     this.#limit.take(job.lengthBytes);
+    queue.source.gate.take(job.lengthBytes);
     this.#reads[lane] += 1;
     queue.readingBytes += job.lengthBytes;
     void job.run().then(() => {

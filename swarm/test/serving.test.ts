@@ -137,6 +137,7 @@ test('a chunk given back is used again; one that is kept stays as it is', async 
 class Source implements UploadSource {
   backlog = 0;
   readonly lane;
+  readonly gate = { open: true, waitMs: 0, take: () => undefined };
 
   constructor(lane: 'control' | 'bulk') {
     this.lane = lane;

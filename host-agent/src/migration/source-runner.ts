@@ -14,6 +14,7 @@ import {
 import {
   applySource,
   canTakeBack,
+  type DiskMode,
   encodeMigrationMessage,
   initialSource,
   type MigrationMessage,
@@ -41,6 +42,9 @@ export interface SourceOptions {
   readonly plan: MigrationPlan;
   readonly memory: MemoryOptions;
 }
+
+/** What chunks get of the link while memory waits: those of rounds are as urgent as memory; the bulk of `postcopy` is not. */
+const BACKGROUND_PART: Readonly<Record<DiskMode, number>> = { precopy: 0.5, hybrid: 0.5, postcopy: 0.1 };
 
 export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect> {
   readonly to: HostId;
@@ -77,6 +81,9 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
   /** Begins; what becomes of it is in `state`. */
   start(): void {
     this.#forgetEvents = this.#qemu.qmp.onEvent((event) => this.#onQemu(event));
+    const { plan, memory } = this.#options;
+    const backgroundPart = BACKGROUND_PART[plan.diskMode];
+    this.#agent.env.swarm.splitLink(this.to, { bytesPerSecond: memory.bytesPerSecond, backgroundPart });
     void this.#qemu.exited.then(() => this.#lost('QMP_CLOSED', `the QEMU of machine "${this.vm.name}" ended`));
     const first = this.#first;
     const watch = async (): Promise<void> => {
@@ -300,6 +307,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.#deadline?.cancel();
     this.#forgetEvents();
     for (const stream of this.#streams) stream.destroy();
+    this.#agent.env.swarm.splitLink(this.to, null);
     await this.#outlet?.stop();
     await this.vm.note({ report: this.report.text }).catch(() => {});
     this.changed.fire();

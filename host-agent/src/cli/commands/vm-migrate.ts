@@ -47,7 +47,7 @@ export function registerVmMigrateCommands(vm: Command, action: Action): void {
       'hybrid' as const,
     )
     .option('--max-downtime <ms>', "the memory's part of the pause, milliseconds", parseMilliseconds, 300)
-    .option('--bandwidth <rate>', 'bytes per second for the memory, for example 20M', (text) =>
+    .option('--bandwidth <rate>', 'bytes per second that this host sends for it, memory and disk together, for example 20M', (text) =>
       parseRate('bandwidth', text),
     )
     .option('--no-compress', 'send the memory as it is')
