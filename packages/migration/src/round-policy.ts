@@ -3,13 +3,13 @@
  *
  * Each round sends what was written during the one before, so rounds shrink as long as the guest writes slower than the link carries. They end when what
  * the next one would send fits into the pause, when they stop shrinking, or after MAX_ROUNDS. What is missing then comes as faults (hybrid) or inside
- * the pause (precopy).
+ * the pause (precopy). While the guest's writes are slowed more than before, rounds go on until they show what that did.
  */
 
 /** A guest that writes about as fast as the link carries gets this many rounds at most. */
 export const MAX_ROUNDS = 32;
 /** A round that takes more than this part of the time of the one before is the last: going on pays no more. */
-const STILL_SHRINKING = 0.7;
+export const STILL_SHRINKING = 0.7;
 /** Rounds shorter than this are no measure of anything. */
 const LEAST_ROUND_US = 250_000;
 /** Beside the memory rounds follow each other at this distance: each costs a seal, and what is written since is left for the pause. */
@@ -23,13 +23,17 @@ export interface RoundTimes {
   /** The same of the round before; null after the first. */
   readonly beforeUs: number | null;
   readonly maxDowntimeMs: number;
+  /** The round during which the guest's writes were slowed more than before; null when they were not. */
+  readonly slowedInRound: number | null;
 }
 
 export type RoundDecision = 'round' | 'memory';
 
-export function decideRound({ round, lastUs, beforeUs, maxDowntimeMs }: RoundTimes): RoundDecision {
+export function decideRound({ round, lastUs, beforeUs, maxDowntimeMs, slowedInRound }: RoundTimes): RoundDecision {
   if (round >= MAX_ROUNDS) return 'memory';
   if (beforeUs === null) return lastUs <= LEAST_ROUND_US ? 'memory' : 'round';
   if (lastUs <= Math.max(LEAST_ROUND_US, maxDowntimeMs * 1000)) return 'memory';
+  // The round after it still holds what was written before it.
+  if (slowedInRound !== null && round <= slowedInRound + 1) return 'round';
   return lastUs > STILL_SHRINKING * beforeUs ? 'memory' : 'round';
 }

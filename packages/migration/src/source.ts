@@ -47,6 +47,8 @@ export interface SourceState {
   readonly round: number;
   readonly sealedUs: number;
   readonly lastRoundUs: number | null;
+  /** The round during which the guest's writes were slowed more than before; null when they were not. */
+  readonly slowedInRound: number | null;
   /** What the destination misses of the last round; null before it said so. */
   readonly missingBytes: number | null;
   readonly finalReady: boolean;
@@ -60,6 +62,8 @@ export type SourceEvent =
   | { readonly kind: 'message'; readonly message: MigrationMessage; readonly nowUs: number }
   /** The seal of a round is durable. */
   | { readonly kind: 'sealed'; readonly generations: readonly GenerationId[]; readonly nowUs: number }
+  /** The guest's writes are slowed more than before. */
+  | { readonly kind: 'slowed' }
   /** QEMU's migration reached a state. */
   | { readonly kind: 'memory'; readonly status: 'pre-switchover' | 'completed' }
   /** Exports are drained and refuse writes. */
@@ -114,6 +118,7 @@ export function initialSource(plan: MigrationPlan): SourceState {
     round: 0,
     sealedUs: 0,
     lastRoundUs: null,
+    slowedInRound: null,
     missingBytes: null,
     finalReady: false,
     memoryCompleted: false,
@@ -144,6 +149,7 @@ export function applySource(state: SourceState, event: SourceEvent): SourceStep 
               definition: plan.definition,
               qemuVersion: plan.qemuVersion,
               diskMode: plan.diskMode,
+              statistics: true,
             },
           },
         ],
@@ -159,6 +165,8 @@ export function applySource(state: SourceState, event: SourceEvent): SourceStep 
         effects: [{ kind: 'send', message }],
       };
     }
+    case 'slowed':
+      return same({ ...state, slowedInRound: state.round });
     case 'memory':
       return memory(state, event.status);
     case 'held':
@@ -219,7 +227,7 @@ function hear(state: SourceState, message: MigrationMessage, nowUs: number): Sou
 }
 
 function progress(state: SourceState, round: number, known: boolean, missingBytes: number, nowUs: number): SourceStep {
-  const { phase } = state;
+  const { phase, slowedInRound } = state;
   if (round !== state.round || (phase !== 'bulk' && phase !== 'rounds' && phase !== 'memory')) return same(state);
   const next = { ...state, missingBytes };
   if (phase === 'memory') {
@@ -230,7 +238,7 @@ function progress(state: SourceState, round: number, known: boolean, missingByte
   if (diskMode === 'postcopy' && known) return toMemory(next, nowUs);
   if (!known || missingBytes > 0) return same(next);
   const lastUs = nowUs - state.sealedUs;
-  const decision = decideRound({ round, lastUs, beforeUs: state.lastRoundUs, maxDowntimeMs });
+  const decision = decideRound({ round, lastUs, beforeUs: state.lastRoundUs, maxDowntimeMs, slowedInRound });
   if (decision === 'memory') return toMemory(next, nowUs);
   return { state: { ...next, phase: 'rounds', lastRoundUs: lastUs }, effects: [{ kind: 'sealRound', afterMs: 0 }] };
 }

@@ -240,7 +240,7 @@ for (const [name, fault] of Object.entries(FAULTS)) {
 }
 
 test('rounds end when they fit the pause, when they stop shrinking, and always', (t) => {
-  const at = { round: 2, maxDowntimeMs: 300 };
+  const at = { round: 2, maxDowntimeMs: 300, slowedInRound: null };
   t.is(decideRound({ ...at, round: 1, lastUs: 9e6, beforeUs: null }), 'round');
   t.is(decideRound({ ...at, lastUs: 2e6, beforeUs: 9e6 }), 'round');
   t.is(decideRound({ ...at, lastUs: 290_000, beforeUs: 9e6 }), 'memory');
@@ -249,7 +249,7 @@ test('rounds end when they fit the pause, when they stop shrinking, and always',
     fc.property(fc.array(fc.integer({ min: 1, max: 1e9 }), { minLength: 40, maxLength: 40 }), (times) => {
       let beforeUs: number | null = null;
       const rounds = times.findIndex((lastUs, index) => {
-        const decision = decideRound({ round: index + 1, lastUs, beforeUs, maxDowntimeMs: 300 });
+        const decision = decideRound({ round: index + 1, lastUs, beforeUs, maxDowntimeMs: 300, slowedInRound: null });
         beforeUs = lastUs;
         return decision === 'memory';
       });

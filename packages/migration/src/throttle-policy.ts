@@ -1,0 +1,85 @@
+/**
+ * How much a guest's writes are slowed while a migration's rounds do not shrink. Pure; the delays are kept elsewhere.
+ *
+ * `bradford` (Bradford et al., VEE 2007): from 16,384 writes that wait on, each write is delayed by 2,048 µs, and both double. `adaptive`: the delay that
+ * lets what waits drain in a target time, from the measured rates. Both begin only when what is written outruns what is sent, so that a guest slower than
+ * the link is left alone; both are bounded, so that a guest slows and never stops.
+ */
+import { STILL_SHRINKING } from './round-policy.ts';
+import type { ThrottleObservation } from './throttle-backlog.ts';
+
+export type ThrottlePolicy = 'bradford' | 'adaptive' | 'off';
+export const THROTTLE_POLICIES: readonly ThrottlePolicy[] = ['bradford', 'adaptive', 'off'];
+
+/** Delay of one write, in microseconds. */
+export const MAX_WRITE_DELAY_US = 250_000;
+
+const BRADFORD_WRITES = 16_384;
+const BRADFORD_DELAY_US = 2_048;
+/** What waits is to drain within so long ... */
+const TARGET_SECONDS = 10;
+/** ... or else the guest gets this part of what drains; never more than the other part, and so rounds shrink. */
+const LEAST_PART = 0.1;
+const MOST_PART = 0.5;
+/** What drains in so long is no reason to slow anybody. */
+const IDLE_SECONDS = 2;
+/** Where an adaptive delay begins and ends; from step to step it changes by a factor of 2 at most. */
+const LEAST_DELAY_US = 128;
+/** A guest that uses less than this part of what the delay leaves it does not press against it. */
+const PRESSING = 0.5;
+/** A rise by so much counts as one: its effect on the rounds is worth waiting for. */
+const NOTABLE = 1.5;
+
+export interface Throttle {
+  readonly policy: ThrottlePolicy;
+  /** Of each write, in microseconds; 0 for none. */
+  readonly delayUs: number;
+  /** The round during which the delay rose last; null before it began. Rounds after the next one show what it did. */
+  readonly raisedInRound: number | null;
+  /** The delay that the last rise led to. */
+  readonly raisedToUs: number;
+}
+
+/** No delay yet. */
+export function initialThrottle(policy: ThrottlePolicy): Throttle {
+  return { policy, delayUs: 0, raisedInRound: null, raisedToUs: 0 };
+}
+
+/** The throttle after one more look; ask a few times a second, and whenever a round is whole. */
+export function adjustThrottle(throttle: Throttle, observation: ThrottleObservation): Throttle {
+  if (throttle.policy === 'off' || observation.round < 2) return throttle;
+  const delayUs = throttle.policy === 'bradford' ? doubled(throttle, observation) : adapted(throttle, observation);
+  if (delayUs <= throttle.raisedToUs * NOTABLE) return { ...throttle, delayUs };
+  return { ...throttle, delayUs, raisedInRound: observation.round, raisedToUs: delayUs };
+}
+
+/** Never falls: the guest would be back at what made it rise. */
+function doubled({ delayUs, raisedInRound }: Throttle, observation: ThrottleObservation): number {
+  const { round, drained, pendingWrites } = observation;
+  if (!outruns(observation)) return delayUs;
+  const next = delayUs === 0 ? BRADFORD_DELAY_US : delayUs * 2;
+  const many = pendingWrites >= (BRADFORD_WRITES * next) / BRADFORD_DELAY_US;
+  // A whole round under this delay, and the next is as large: writes that touch the same place again are not pending twice.
+  const inVain = drained && raisedInRound !== null && round > raisedInRound;
+  return many || inVain ? Math.min(MAX_WRITE_DELAY_US, next) : delayUs;
+}
+
+function adapted({ delayUs }: Throttle, observation: ThrottleObservation): number {
+  const { waitingBytes, drainBytesPerSecond, bytesPerWrite, writesPerSecond } = observation;
+  if (drainBytesPerSecond <= 0 && delayUs === 0) return 0;
+  const seconds = waitingBytes / Math.max(1, drainBytesPerSecond);
+  const calm = seconds <= IDLE_SECONDS;
+  if (delayUs === 0 && (calm || !outruns(observation))) return 0;
+  const pressing = (writesPerSecond * delayUs) / 1e6 >= PRESSING;
+  if (calm && delayUs > 0 && !pressing) return delayUs / 2 < LEAST_DELAY_US ? 0 : delayUs / 2;
+  if (bytesPerWrite <= 0) return delayUs;
+  const part = Math.min(MOST_PART, Math.max(LEAST_PART, 1 - seconds / TARGET_SECONDS));
+  const wantedUs = (bytesPerWrite * 1e6) / (part * Math.max(1, drainBytesPerSecond));
+  const mostUs = Math.max(LEAST_DELAY_US, delayUs * 2);
+  return Math.min(MAX_WRITE_DELAY_US, mostUs, Math.max(wantedUs, delayUs / 2, LEAST_DELAY_US));
+}
+
+/** On its way a round is outrun when more was written since than sent of it; when it is over, when the next one is not clearly smaller. */
+function outruns({ growth, drained }: ThrottleObservation): boolean {
+  return growth !== null && growth > (drained ? STILL_SHRINKING : 1);
+}
