@@ -5,8 +5,10 @@
  * ownership package's; here is only when it may begin, and who runs the guest meanwhile (docs/adr/0008-live-migration.md).
  */
 export * from './destination.ts';
+export * from './forecast.ts';
 export * from './message.ts';
 export * from './round-policy.ts';
 export * from './source.ts';
+export type { FaultCounts, SourceBytes, Statistics } from './statistics.ts';
 export * from './throttle-backlog.ts';
 export * from './throttle-policy.ts';

@@ -16,6 +16,7 @@ import {
   RecordReader,
   toHex,
 } from '@diskswarm/core';
+import { readStatistics, STATISTICS_FIELDS, type Statistics, statisticsFields } from './statistics.ts';
 
 /** Largest encoded message, in bytes. */
 export const MAX_MIGRATION_MESSAGE_BYTES = 64 * 1024;
@@ -40,6 +41,8 @@ export interface Prepare extends OfMigration {
   /** Version of the source's QEMU, for the destination's message. */
   readonly qemuVersion: string;
   readonly diskMode: DiskMode;
+  /** The source understands `statistics`; it is not told any otherwise. */
+  readonly statistics?: true;
 }
 export interface Prepared extends OfMigration {
   readonly kind: 'prepared';
@@ -75,6 +78,10 @@ export interface Final extends OfMigration {
   readonly kind: 'final';
   readonly generations: readonly GenerationId[];
 }
+/** What came to the destination so far: about once a second, and once more before `done`. */
+export interface StatisticsMessage extends OfMigration, Statistics {
+  readonly kind: 'statistics';
+}
 /** Words without content. */
 export interface Word extends OfMigration {
   readonly kind: 'memoryReady' | 'finalReady' | 'completed' | 'confirmed' | 'running' | 'done';
@@ -86,17 +93,30 @@ export interface Cancel extends OfMigration {
   readonly message: string;
 }
 
-export type MigrationMessage = Prepare | Prepared | Refused | Round | Progress | OpenMemory | Final | Word | Cancel;
+export type MigrationMessage =
+  | Prepare
+  | Prepared
+  | Refused
+  | Round
+  | Progress
+  | OpenMemory
+  | Final
+  | StatisticsMessage
+  | Word
+  | Cancel;
 
+/** Passed over by agents that know no statistics. */
+const STATISTICS_WANTED = 'x-statistics';
 const WORDS = ['prepared', 'memoryReady', 'finalReady', 'completed', 'confirmed', 'running', 'done'];
 const FIELDS: { readonly [kind: string]: readonly string[] } = {
-  prepare: ['definition', 'qemu', 'mode'],
+  prepare: ['definition', 'qemu', 'mode', STATISTICS_WANTED],
   refused: ['code', 'message'],
   cancel: ['code', 'message'],
   round: ['round', 'generations'],
   progress: ['round', 'known', 'missing'],
   openMemory: ['channels', 'compress'],
   final: ['generations'],
+  statistics: STATISTICS_FIELDS,
   ...Object.fromEntries(WORDS.map((word) => [word, []])),
 };
 
@@ -112,6 +132,7 @@ export function encodeMigrationMessage(message: MigrationMessage): Uint8Array {
       fields.definition = message.definition;
       fields.qemu = message.qemuVersion.slice(0, 64);
       fields.mode = message.diskMode;
+      if (message.statistics) fields[STATISTICS_WANTED] = 1;
       break;
     case 'refused':
     case 'cancel':
@@ -129,6 +150,9 @@ export function encodeMigrationMessage(message: MigrationMessage): Uint8Array {
       fields.round = message.round;
       fields.known = message.known ? 1 : 0;
       fields.missing = message.missingBytes;
+      break;
+    case 'statistics':
+      Object.assign(fields, statisticsFields(message));
       break;
     case 'openMemory':
       fields.channels = message.channels;
@@ -158,7 +182,8 @@ export function decodeMigrationMessage(bytes: Uint8Array): MigrationMessage {
       const diskMode = DISK_MODES.find((known) => known === mode);
       if (diskMode === undefined) throw new DiskswarmError('FORMAT_INVALID', `${what}: an unknown mode`);
       const definition = reader.bytes('definition', { max: MAX_DEFINITION_BYTES });
-      return { kind, migration, definition, qemuVersion: reader.text('qemu', 64), diskMode };
+      const statistics = reader.has(STATISTICS_WANTED) ? ({ statistics: true } as const) : {};
+      return { kind, migration, definition, qemuVersion: reader.text('qemu', 64), diskMode, ...statistics };
     }
     case 'refused':
     case 'cancel':
@@ -175,6 +200,8 @@ export function decodeMigrationMessage(bytes: Uint8Array): MigrationMessage {
         known: reader.integer('known', 0, 1) === 1,
         missingBytes: reader.integer('missing', 0, Number.MAX_SAFE_INTEGER),
       };
+    case 'statistics':
+      return { kind, migration, ...readStatistics(reader, what) };
     case 'openMemory':
       return {
         kind,

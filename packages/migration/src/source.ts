@@ -149,6 +149,7 @@ export function applySource(state: SourceState, event: SourceEvent): SourceStep 
               definition: plan.definition,
               qemuVersion: plan.qemuVersion,
               diskMode: plan.diskMode,
+              statistics: true,
             },
           },
         ],
