@@ -14,6 +14,7 @@
  */
 export type { Ban } from './bans.ts';
 export { DiskAnnouncer, type DiskAnnouncerOptions, type TrackerStatus } from './discovery/disk-announcer.ts';
+export { LanDiscovery, type LanDiscoveryOptions, type Segment } from './discovery/lan-discovery.ts';
 export type { TrackerClient } from './discovery/tracker-client.ts';
 export { DiskChannel } from './disk-channel.ts';
 export { FetchEngine, type FetchEngineOptions } from './fetch/fetch-engine.ts';

@@ -46,7 +46,7 @@ export const DIAL_TIMEOUT_MS = 10_000;
 /** Back-off between dials of one address: doubles from the first to the last. */
 export const FIRST_BACKOFF_MS = 1_000;
 export const LAST_BACKOFF_MS = 60_000;
-/** Failures in a row after which an address that only a tracker named is forgotten. */
+/** Failures in a row after which an address that was only found is forgotten. */
 export const MAX_FAILURES = 8;
 /** How long a host that broke the protocol is kept away. */
 export const MISBEHAVIOUR_BAN_MS = 600_000;

@@ -2,13 +2,13 @@
  * Addresses where hosts of our disks may be, and when to dial each: a pure table, asked for what is due.
  *
  * One address is dialled once at a time, for one of its disks in turn. Failures back off with jitter; what a person or an
- * invitation named is never forgotten, what only a tracker named is after a while. Dialling is the swarm's.
+ * invitation named is never forgotten, what was only found (at a tracker, on the LAN) is after a while. Dialling is the swarm's.
  */
 import type { Address, DiskId, HostId, Random } from '@diskswarm/core';
 import { FIRST_BACKOFF_MS, LAST_BACKOFF_MS, MAX_ADDRESSES, MAX_FAILURES } from './limits.ts';
 
-/** Who named an address: a person (`--peer` or an invitation), a tracker, or the host itself. */
-export type AddressSource = 'peer' | 'tracker' | 'session';
+/** Who named an address: a person (`--peer` or an invitation), a tracker, a call on the LAN, or the host in a session. */
+export type AddressSource = 'peer' | 'tracker' | 'lan' | 'session';
 
 interface Entry {
   readonly address: Address;
@@ -31,7 +31,8 @@ export interface DueDial {
   readonly attempt: number;
 }
 
-const RANK: Record<AddressSource, number> = { tracker: 0, session: 1, peer: 2 };
+/** Of rank 0 is what was only found: it is forgotten when it leads nowhere, and makes room for the rest. */
+const RANK: Record<AddressSource, number> = { tracker: 0, lan: 0, session: 1, peer: 2 };
 
 export class PeerBook {
   readonly #random: Random;
@@ -47,13 +48,14 @@ export class PeerBook {
     return this.#entries.size;
   }
 
-  /** Remembers that hosts of `disk` may be at `address`. False when there is no room. */
+  /** Remembers that hosts of `disk` may be at `address`; one that calls on the LAN is there now. False when there is no room. */
   add(disk: DiskId, address: Address, source: AddressSource): boolean {
     if (this.#own.has(address)) return false;
     const known = this.#entries.get(address);
     if (known !== undefined) {
       known.disks.add(disk);
       if (RANK[source] > RANK[known.source]) known.source = source;
+      if (source === 'lan') known.dueUs = 0;
       return true;
     }
     if (this.#entries.size >= MAX_ADDRESSES && !this.#makeRoom(source)) return false;
@@ -132,7 +134,7 @@ export class PeerBook {
     entry.state = 'waiting';
     entry.failures += 1;
     entry.dueUs = nowUs + this.#backoffUs(entry);
-    if (entry.source === 'tracker' && entry.failures >= MAX_FAILURES) this.#entries.delete(address);
+    if (RANK[entry.source] === 0 && entry.failures >= MAX_FAILURES) this.#entries.delete(address);
   }
 
   /** The address is this host's own: never dialled again. */
@@ -160,9 +162,9 @@ export class PeerBook {
   }
 
   #makeRoom(source: AddressSource): boolean {
-    if (source === 'tracker') return false;
+    if (RANK[source] === 0) return false;
     for (const entry of this.#entries.values()) {
-      if (entry.source === 'tracker' && entry.state === 'waiting') return this.#entries.delete(entry.address);
+      if (RANK[entry.source] === 0 && entry.state === 'waiting') return this.#entries.delete(entry.address);
     }
     return false;
   }

@@ -1,5 +1,5 @@
 /**
- * How hosts find each other: by a tracker, by --peer without one, and again after either side was away.
+ * How hosts find each other: by a tracker, by --peer or on the LAN without one, and again after either side was away.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -33,6 +33,29 @@ test.serial('--peer does without a tracker, also when the invitation has an addr
   const file = path.join(folder, 'mine.raw');
   await office.call('disk.export', { name: 'mine', sequence: null, path: file, format: 'raw' });
   t.is(firstDifference(fs.readFileSync(file), content), -1);
+});
+
+test.serial('--lan does without a tracker and without an address, also after a host came back elsewhere', async (t) => {
+  const folder = temporaryFolder(t);
+  const image = path.join(folder, 'image.raw');
+  const content = pattern(2 * MIB, 6);
+  fs.writeFileSync(image, content);
+  const args = ['--lan'];
+  const home = new Host(t, folder, 'home');
+  const office = new Host(t, folder, 'office');
+  await Promise.all([home.start(), office.start({ args }), home.ok('owner', 'init')]);
+  await home.ok('disk', 'import', image, '--name', DISK);
+  const { invitation } = await home.ok('disk', 'grant', DISK, '--host', office.id, '--role', 'reader');
+  // Home comes back at another port: the address in the invitation leads nowhere.
+  await home.stop();
+  await office.ok('disk', 'join', String(invitation));
+  await home.start({ args });
+  await office.connectedTo(home);
+  await home.daemon?.crash();
+  await home.start({ args });
+  await office.connectedTo(home);
+  await pull(office);
+  t.is(firstDifference(await exported(office, folder), content), -1);
 });
 
 test.serial('hosts that were away meet again by the tracker, and news reaches those that were not there', async (t) => {

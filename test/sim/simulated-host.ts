@@ -133,6 +133,7 @@ export class SimulatedHost {
       listen: this.address,
       addressesOf: (listen) => [listen],
       trackers: [],
+      segmentOf: null,
       peers: this.#world.hosts.filter((host) => host !== this).map(({ address }) => address),
       uploadBytesPerSecond: null,
       downloadBytesPerSecond: null,

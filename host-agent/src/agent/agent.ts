@@ -16,13 +16,14 @@ import {
   parseInvitation,
 } from '@diskswarm/identity';
 import { PackStore } from '@diskswarm/store';
-import { type AddressSource, DiskAnnouncer, FetchEngine, Swarm } from '@diskswarm/swarm';
+import { FetchEngine, Swarm, type TrackerStatus } from '@diskswarm/swarm';
 import type { AgentOptions, MigrationPort, NewDisk } from './agent-options.ts';
 import { DiskPages } from './disk-pages.ts';
 import { DiskRecords, diskKey, type InitialRecords } from './disk-records.ts';
 import type { Environment } from './environment.ts';
 import { importDisk } from './import-disk.ts';
 import { ManagedDisk } from './managed-disk.ts';
+import { MeetingPlaces } from './meeting-places.ts';
 import { type MetaChange, MetaTable } from './meta-table.ts';
 
 const META_PATH = 'meta.journal';
@@ -32,7 +33,7 @@ const MAX_DISKS = 1024;
 export class Agent {
   readonly #options: AgentOptions;
   readonly #disks = new Map<DiskId, ManagedDisk>();
-  readonly #announcers = new Map<DiskId, DiskAnnouncer>();
+  #places: MeetingPlaces | null = null;
   /** Names and disks that are being made or removed. */
   readonly #reserved = new Set<string>();
   /** Who moves running machines; null where nobody does (the simulation of disks). */
@@ -80,8 +81,9 @@ export class Agent {
     return found;
   }
 
-  announcer(disk: DiskId): DiskAnnouncer | undefined {
-    return this.#announcers.get(disk);
+  /** How the disk's trackers answer. */
+  trackersOf(disk: DiskId): readonly TrackerStatus[] {
+    return this.#places?.trackersOf(disk) ?? [];
   }
 
   /** Opens what is durable and begins to serve; resolves with the address peers connect to. */
@@ -112,6 +114,8 @@ export class Agent {
         log.warn({ host, code: error.code }, `host ${host} broke the protocol and is kept away: ${error.message}`),
     });
     const fetch = new FetchEngine({ clock, random });
+    const places = new MeetingPlaces(this.#options, swarm, meta);
+    this.#places = places;
     this.#env = {
       hostId: keys.hostId,
       keys,
@@ -127,7 +131,7 @@ export class Agent {
       bootId,
       socketFor,
       migrationMail: (disk, from, message) => this.migrations?.onMessage(disk, from, message),
-      announce: (disk) => this.#announcers.get(disk)?.announceNow(),
+      announce: (disk) => places.announceNow(disk),
     };
     await this.#finishInterrupted();
     for (const key of meta.keys('disk/').filter((candidate) => candidate.endsWith('/name'))) {
@@ -142,7 +146,8 @@ export class Agent {
       await disk.records.dropRounds(disk.attachment.resolver?.view.subject.generation ?? null);
     }
     this.#listen = await swarm.start({ listen: this.#options.listen });
-    for (const disk of this.#disks.values()) this.#meetPeers(disk);
+    await places.start(this.listen);
+    for (const disk of this.#disks.values()) places.meet(disk);
     return this.listen;
   }
 
@@ -226,8 +231,7 @@ export class Agent {
     // Nobody makes the disk anew here before nothing of the old one is left: after a failure that is after the next start.
     this.#reserved.add(idKey(disk.disk));
     this.#disks.delete(disk.disk);
-    await this.#announcers.get(disk.disk)?.stop();
-    this.#announcers.delete(disk.disk);
+    await this.#places?.leave(disk.disk);
     await disk.removeContent();
     await meta.commit({ ...disk.records.forget(), [`removing/${disk.disk}`]: null });
     this.#reserved.delete(idKey(disk.disk));
@@ -267,37 +271,7 @@ export class Agent {
     this.#disks.set(disk.disk, disk);
     await disk.reopen();
     await disk.start();
-    this.#meetPeers(disk);
-  }
-
-  /** Looks for hosts of the disk: at our trackers, at those of its invitation, and at the addresses that were named. */
-  #meetPeers(disk: ManagedDisk): void {
-    const { clock, random, trackerClient, log } = this.#options;
-    const { swarm, meta } = this.env;
-    const places = placesOf(meta.get(diskKey(disk.disk, 'places')));
-    const add = (address: Address, source: AddressSource): void => {
-      try {
-        swarm.addPeerAddress(disk.disk, address, source);
-      } catch (error) {
-        log.warn({ disk: disk.disk, error: String(error) }, `"${address}" is no address of a peer`);
-      }
-    };
-    for (const address of this.#options.peers) add(address, 'peer');
-    for (const address of places.addresses) add(address, 'peer');
-    const announcer = new DiskAnnouncer({
-      membership: disk.peers,
-      trackers: [...new Set([...this.#options.trackers, ...places.trackers])],
-      client: trackerClient,
-      clock,
-      random,
-      listenPort: Number(this.listen.slice(this.listen.lastIndexOf(':') + 1)),
-      leftBytes: () => disk.leftBytes(),
-      onPeers: (addresses) => {
-        for (const address of addresses) add(address, 'tracker');
-      },
-    });
-    this.#announcers.set(disk.disk, announcer);
-    announcer.start();
+    this.#places?.meet(disk);
   }
 
   /** Keeps a name and a disk for whoever makes it, until the function returned is called; INVALID_ARGUMENT, NAME_EXISTS, LIMIT_EXCEEDED. */
@@ -366,7 +340,7 @@ export class Agent {
     // What fails to end leaves nothing else open.
     const ended = async (work: Promise<unknown>): Promise<void> =>
       void (await work.catch((error: unknown) => failures.push(error)));
-    await Promise.all([...this.#announcers.values()].map((announcer) => ended(announcer.stop())));
+    if (this.#places !== null) await ended(this.#places.stop());
     await Promise.all([...this.#disks.values()].map((disk) => ended(disk.stop())));
     env.fetch.stop();
     await ended(env.swarm.stop());
@@ -387,9 +361,4 @@ function importKey(disk: DiskId): string {
 
 function textOf(bytes: Uint8Array | null): string {
   return Buffer.from(bytes ?? new Uint8Array(0)).toString('utf8');
-}
-
-function placesOf(bytes: Uint8Array | null): { trackers: string[]; addresses: string[] } {
-  if (bytes === null) return { trackers: [], addresses: [] };
-  return JSON.parse(textOf(bytes)) as { trackers: string[]; addresses: string[] };
 }

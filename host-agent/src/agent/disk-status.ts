@@ -53,7 +53,7 @@ export function historyOf(disk: ManagedDisk): HistoryEntry[] {
 export async function agentStatus(agent: Agent): Promise<AgentStatus> {
   const trackers = new Map<string, { url: string; ok: boolean; message: string }>();
   for (const disk of agent.disks) {
-    for (const { url, ok, message } of agent.announcer(disk.disk)?.status() ?? [])
+    for (const { url, ok, message } of agent.trackersOf(disk.disk))
       trackers.set(url, { url, ok: ok === true, message: message ?? '' });
   }
   return {

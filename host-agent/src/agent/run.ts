@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { type Address, formatAddress, parseAddress, type Transport } from '@diskswarm/core';
 import { FolderStorage, readBootId, systemClock, systemRandom } from '@diskswarm/core/system';
-import { createTlsTransport, httpTracker } from '@diskswarm/swarm/transport';
+import { createTlsTransport, httpTracker, MulticastSegment } from '@diskswarm/swarm/transport';
 import { workerOpener } from '../attachment/worker-attachment.ts';
 import { serveControl } from '../control/server.ts';
 import { isSocketPath } from '../export/socket-path.ts';
@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly listen: Address;
   readonly trackers: readonly string[];
   readonly peers: readonly Address[];
+  /** Whether to look for hosts on the LAN. @default false */
+  readonly lan?: boolean;
   /** Bytes per second; null for no limit. */
   readonly uploadLimit: number | null;
   readonly downloadLimit: number | null;
@@ -62,6 +64,7 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
       addressesOf,
       trackers: options.trackers,
       peers: options.peers,
+      segmentOf: options.lan === true ? (listen) => new MulticastSegment(listen) : null,
       uploadBytesPerSecond: options.uploadLimit,
       downloadBytesPerSecond: options.downloadLimit,
     });

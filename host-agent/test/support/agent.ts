@@ -62,6 +62,7 @@ export class OneHost {
       listen: `${this.#name}:7000`,
       addressesOf: (listen) => [listen],
       trackers: [],
+      segmentOf: null,
       peers: this.#name === 'home' ? [] : ['home:7000' as Address],
       uploadBytesPerSecond: null,
       downloadBytesPerSecond: null,

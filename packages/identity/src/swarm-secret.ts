@@ -72,3 +72,9 @@ export function topicOf(secret: SwarmSecret, disk: DiskId): Uint8Array {
 export function infoHashOf(topic: Uint8Array): Uint8Array {
   return topic.slice(0, 20);
 }
+
+/** What the hosts of a disk recognise each other's calls on a LAN by, for one hour of the wall clock: 32 bytes. */
+export function lanKeyOf(secret: SwarmSecret, disk: DiskId, hour: number): Uint8Array {
+  const text = Buffer.from(`diskswarm lan key v1 ${hour}\n`, 'latin1');
+  return blake3Keyed(secret, Buffer.concat([text, idToBytes(disk)]));
+}

@@ -26,6 +26,7 @@ interface AgentOptions {
   readonly listen: string;
   readonly tracker: readonly string[];
   readonly peer: readonly string[];
+  readonly lan?: true;
   readonly uploadLimit?: number;
   readonly downloadLimit?: number;
 }
@@ -78,6 +79,7 @@ export function registerDaemonCommands(program: Command, action: Action): void {
       collect('peer', (text) => parseEndpoint('peer', text)),
       [],
     )
+    .option('--lan', 'find hosts on the same network segment by multicast, and be found')
     .option('--upload-limit <rate>', 'bytes per second, like 20M', (text) => parseRate('upload-limit', text))
     .option('--download-limit <rate>', 'bytes per second, like 20M', (text) => parseRate('download-limit', text))
     .action(
@@ -89,6 +91,7 @@ export function registerDaemonCommands(program: Command, action: Action): void {
           listen: options.listen,
           trackers: options.tracker,
           peers: options.peer,
+          lan: options.lan === true,
           uploadLimit: options.uploadLimit ?? null,
           downloadLimit: options.downloadLimit ?? null,
           log,

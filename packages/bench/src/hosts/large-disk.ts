@@ -42,6 +42,7 @@ export async function buildLargeDisk(host: AgentHost, disk: LargeDisk): Promise<
     listen: '127.0.0.1:0',
     addressesOf: (listen) => [listen],
     trackers: [],
+    segmentOf: null,
     peers: [],
     uploadBytesPerSecond: null,
     downloadBytesPerSecond: null,

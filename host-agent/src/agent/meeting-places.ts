@@ -1,0 +1,108 @@
+/**
+ * Where this host looks for the others of each disk: at trackers, on the LAN, and at addresses that were named.
+ *
+ * Whatever is found is a candidate address of the swarm, which dials it and lets it prove itself. A disk's trackers are the
+ * agent's and those of its invitation. Which hosts then share what is left to the swarm and the disks.
+ */
+import { type Address, type DiskId, parseAddress } from '@diskswarm/core';
+import { type AddressSource, DiskAnnouncer, LanDiscovery, type Swarm, type TrackerStatus } from '@diskswarm/swarm';
+import type { AgentOptions } from './agent-options.ts';
+import { diskKey } from './disk-records.ts';
+import type { ManagedDisk } from './managed-disk.ts';
+import type { MetaTable } from './meta-table.ts';
+
+type Options = Pick<AgentOptions, 'clock' | 'random' | 'trackerClient' | 'log' | 'trackers' | 'peers' | 'segmentOf'>;
+
+/** Trackers and addresses that a disk's invitation named. */
+interface Places {
+  readonly trackers: readonly string[];
+  readonly addresses: readonly Address[];
+}
+
+export class MeetingPlaces {
+  readonly #options: Options;
+  readonly #swarm: Swarm;
+  readonly #meta: MetaTable;
+  readonly #announcers = new Map<DiskId, DiskAnnouncer>();
+  #listenPort = 0;
+  #lan: LanDiscovery | null = null;
+
+  constructor(options: Options, swarm: Swarm, meta: MetaTable) {
+    this.#options = options;
+    this.#swarm = swarm;
+    this.#meta = meta;
+  }
+
+  /** Begins; `listen` is where this host accepts connections. ADDRESS_UNAVAILABLE. */
+  async start(listen: Address): Promise<void> {
+    const { clock, random, segmentOf } = this.#options;
+    this.#listenPort = parseAddress(listen).port;
+    if (segmentOf === null) return;
+    this.#lan = new LanDiscovery({
+      segment: segmentOf(listen),
+      clock,
+      random,
+      listenPort: this.#listenPort,
+      onPeer: (disk, address) => this.#add(disk, address, 'lan'),
+    });
+    await this.#lan.start();
+  }
+
+  /** Says goodbye everywhere and ends. Idempotent. */
+  async stop(): Promise<void> {
+    await Promise.all([this.#lan?.stop(), ...[...this.#announcers.values()].map((announcer) => announcer.stop())]);
+  }
+
+  /** Looks for hosts of the disk from now on. */
+  meet(disk: ManagedDisk): void {
+    const { clock, random, trackerClient, trackers, peers } = this.#options;
+    const places = placesOf(this.#meta.get(diskKey(disk.disk, 'places')));
+    for (const address of [...peers, ...places.addresses]) this.#add(disk.disk, address, 'peer');
+    const announcer = new DiskAnnouncer({
+      membership: disk.peers,
+      trackers: [...new Set([...trackers, ...places.trackers])],
+      client: trackerClient,
+      clock,
+      random,
+      listenPort: this.#listenPort,
+      leftBytes: () => disk.leftBytes(),
+      onPeers: (addresses) => {
+        for (const address of addresses) this.#add(disk.disk, address, 'tracker');
+      },
+    });
+    this.#announcers.set(disk.disk, announcer);
+    announcer.start();
+    this.#lan?.addDisk(disk.peers);
+  }
+
+  /** Looks for them no more. */
+  async leave(disk: DiskId): Promise<void> {
+    this.#lan?.removeDisk(disk);
+    await this.#announcers.get(disk)?.stop();
+    this.#announcers.delete(disk);
+  }
+
+  /** Looks at once: the secret under which they meet has changed. */
+  announceNow(disk: DiskId): void {
+    this.#announcers.get(disk)?.announceNow();
+    this.#lan?.callNow();
+  }
+
+  /** How the disk's trackers answer. */
+  trackersOf(disk: DiskId): readonly TrackerStatus[] {
+    return this.#announcers.get(disk)?.status() ?? [];
+  }
+
+  #add(disk: DiskId, address: Address, source: AddressSource): void {
+    try {
+      this.#swarm.addPeerAddress(disk, address, source);
+    } catch (error) {
+      this.#options.log.warn({ disk, error: String(error) }, `"${address}" is no address of a peer`);
+    }
+  }
+}
+
+function placesOf(bytes: Uint8Array | null): Places {
+  if (bytes === null) return { trackers: [], addresses: [] };
+  return JSON.parse(Buffer.from(bytes).toString('utf8')) as Places;
+}
