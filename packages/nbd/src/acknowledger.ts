@@ -3,12 +3,14 @@
  * is synced.
  *
  * Crash order (design D5): the backing writes data, `commit` writes the map record, only then leaves the reply; FUA and FLUSH
- * wait for `flush` on top. One commit serves a whole batch; flushes that arrive while one runs share the next.
+ * wait for `flush` on top. One commit serves a whole batch; flushes that arrive while one runs share the next. An export's gate may then
+ * put off the answer to a write, and to nothing else.
  */
 import type { Backing } from '@diskswarm/core';
 import { type Failure, failureOf } from './failure.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Outbox } from './outbox.ts';
+import type { WriteGate } from './ports.ts';
 import { replyFailure, replyOk } from './replies.ts';
 
 /** What the acknowledger needs of its session. */
@@ -17,18 +19,22 @@ export interface AcknowledgerContext {
   readonly structured: boolean;
   readonly outbox: Outbox;
   readonly inFlight: InFlight;
+  readonly gate: WriteGate | null;
   /** Told everything a backing threw. */
   report(error: unknown): void;
 }
 
 export class Acknowledger {
   readonly #context: AcknowledgerContext;
-  /** Cookies as pairs of 32-bit halves: written, waiting for the commit. */
+  /** Triples: a cookie's 32-bit halves and the bytes of a payload, 0 for a FLUSH. Written, waiting for the commit. */
   #written: number[] = [];
-  /** Pairs that want a commit and then a flush. */
+  /** Triples that want a commit and then a flush. */
   #durable: number[] = [];
-  /** Pairs that wait for the next flush to start. */
+  /** Triples that wait for the next flush to start. */
   #waiting: number[] = [];
+  /** What puts an end to each answer that the gate puts off. */
+  readonly #putOff = new Set<() => void>();
+  #closed = false;
   #uncommitted = false;
   #flushing = false;
 
@@ -42,13 +48,13 @@ export class Acknowledger {
   }
 
   /** A write, trim or zero request that the backing has taken. */
-  written(high: number, low: number): void {
-    this.#written.push(high, low);
+  written(high: number, low: number, payloadBytes: number): void {
+    this.#written.push(high, low, payloadBytes);
   }
 
-  /** The same with FUA, or a FLUSH. */
-  durable(high: number, low: number): void {
-    this.#durable.push(high, low);
+  /** The same with FUA, or, of no payload, a FLUSH. */
+  durable(high: number, low: number, payloadBytes: number): void {
+    this.#durable.push(high, low, payloadBytes);
     this.#context.inFlight.enter(0);
   }
 
@@ -58,8 +64,8 @@ export class Acknowledger {
     const failure = this.#commit();
     const { outbox, structured } = this.#context;
     const written = this.#written;
-    for (let at = 0; at < written.length; at += 2) {
-      if (failure === null) replyOk(outbox, written[at]!, written[at + 1]!);
+    for (let at = 0; at < written.length; at += 3) {
+      if (failure === null) this.#answer(written[at]!, written[at + 1]!, written[at + 2]!);
       else replyFailure(outbox, structured, written[at]!, written[at + 1]!, failure);
     }
     written.length = 0;
@@ -71,6 +77,31 @@ export class Acknowledger {
       for (const half of durable) this.#waiting.push(half);
       this.#startFlush();
     }
+  }
+
+  /** The client is gone: answers that were put off are not given any more. */
+  close(): void {
+    this.#closed = true;
+    for (const drop of [...this.#putOff]) drop();
+  }
+
+  /** Now, or when the gate says so. */
+  #answer(high: number, low: number, payloadBytes: number): void {
+    const { outbox, inFlight, gate } = this.#context;
+    const ticket = gate === null || payloadBytes === 0 || this.#closed ? 0 : gate.book(payloadBytes);
+    if (gate === null || ticket === 0) {
+      replyOk(outbox, high, low);
+      return;
+    }
+    const drop = (): void => {
+      if (this.#putOff.delete(drop)) inFlight.leave(0);
+    };
+    this.#putOff.add(drop);
+    inFlight.enter(0);
+    gate.wait(ticket, () => {
+      if (this.#putOff.has(drop)) replyOk(outbox, high, low);
+      drop();
+    });
   }
 
   #commit(): Failure | null {
@@ -108,8 +139,8 @@ export class Acknowledger {
 
   #settle(cookies: number[], failure: Failure | null): void {
     const { outbox, structured, inFlight } = this.#context;
-    for (let at = 0; at < cookies.length; at += 2) {
-      if (failure === null) replyOk(outbox, cookies[at]!, cookies[at + 1]!);
+    for (let at = 0; at < cookies.length; at += 3) {
+      if (failure === null) this.#answer(cookies[at]!, cookies[at + 1]!, cookies[at + 2]!);
       else replyFailure(outbox, structured, cookies[at]!, cookies[at + 1]!, failure);
       inFlight.leave(0);
     }

@@ -14,6 +14,19 @@ export interface ExportHandle {
   readonly backing: Backing;
   /** Advertise NBD_FLAG_CAN_MULTI_CONN: a flush on one connection covers what was acknowledged on all. */
   readonly multiConn: boolean;
+  /** Slows writes down; without one they are answered as soon as they are done. */
+  readonly gate?: WriteGate;
+}
+
+/**
+ * Decides when a write that is done is answered; one for all connections of an export. What waits here is in the backing and committed already: a flush
+ * covers it, and nothing of it is lost with the gate.
+ */
+export interface WriteGate {
+  /** Books a write that is done, by the bytes of its payload (1 for a discard or zeroing); 0 when it is answered now, else a ticket for `wait`. */
+  book(payloadBytes: number): number;
+  /** Calls `answer` once, when the ticket's time has come, and never before it returns. */
+  wait(ticket: number, answer: () => void): void;
 }
 
 /** Which exports a client can see. */

@@ -69,6 +69,7 @@ export class NbdSession {
       outbox: this.#outbox,
       output: this.#options.output,
       limits: this.#options.limits ?? DEFAULT_SESSION_LIMITS,
+      gate: outcome.handle.gate ?? null,
       onDefect: (error) => this.#options.onDefect(error),
     });
     return taken === bytes.length || this.#transmission.push(bytes.subarray(taken));

@@ -14,7 +14,7 @@ import { failureOf, isDefect } from './failure.ts';
 import { InFlight } from './in-flight.ts';
 import type { SessionLimits } from './limits.ts';
 import type { Outbox } from './outbox.ts';
-import type { SessionOutput } from './ports.ts';
+import type { SessionOutput, WriteGate } from './ports.ts';
 import { Reads } from './reads.ts';
 import { replyFailure, replyOk } from './replies.ts';
 import { checkRequest } from './request.ts';
@@ -31,6 +31,7 @@ export interface TransmissionOptions {
   readonly outbox: Outbox;
   readonly output: SessionOutput;
   readonly limits: SessionLimits;
+  readonly gate: WriteGate | null;
   /** Told of errors that are no DiskswarmError: defects of a backing. */
   onDefect(error: unknown): void;
 }
@@ -63,6 +64,7 @@ export class Transmission {
       structured: options.structured,
       outbox: options.outbox,
       inFlight: this.#inFlight,
+      gate: options.gate,
       report: (error) => {
         if (isDefect(error)) options.onDefect(error);
       },
@@ -99,6 +101,7 @@ export class Transmission {
     this.#gone = true;
     this.#rest = null;
     this.#reads.close();
+    this.#acknowledger.close();
     this.#inFlight.abort();
     while (!this.#inFlight.idle) await this.#inFlight.whenIdle();
   }
@@ -177,7 +180,7 @@ export class Transmission {
     const { backing, contexts, outbox, structured } = this.#options;
     switch (command) {
       case COMMAND.flush:
-        this.#acknowledger.durable(high, low);
+        this.#acknowledger.durable(high, low, 0);
         return;
       case COMMAND.blockStatus: {
         const one = (flags & COMMAND_FLAG.reqOne) !== 0;

@@ -26,6 +26,7 @@ export class WriteStream {
   readonly #acknowledger: Acknowledger;
   #high = 0;
   #low = 0;
+  #lengthBytes = 0;
   #fua = false;
   /** Where the next byte goes that the backing has not seen. */
   #next = 0;
@@ -51,6 +52,7 @@ export class WriteStream {
   ): void {
     this.#high = high;
     this.#low = low;
+    this.#lengthBytes = lengthBytes;
     this.#fua = fua;
     this.#next = offsetBytes;
     this.#end = offsetBytes + lengthBytes;
@@ -145,8 +147,9 @@ export class WriteStream {
   #finisher(waiting: WaitingWrite): () => void {
     const high = this.#high;
     const low = this.#low;
+    const lengthBytes = this.#lengthBytes;
     const fua = this.#fua;
-    return () => this.#reply(high, low, fua, waiting.failure);
+    return () => this.#reply(high, low, lengthBytes, fua, waiting.failure);
   }
 
   #finish(): void {
@@ -154,17 +157,17 @@ export class WriteStream {
     this.#waiting = null;
     this.#carried = 0;
     if (waiting === null) {
-      this.#reply(this.#high, this.#low, this.#fua, this.#failure);
+      this.#reply(this.#high, this.#low, this.#lengthBytes, this.#fua, this.#failure);
       return;
     }
     waiting.ended = true;
     waiting.failure ??= this.#failure;
-    if (waiting.parts === 0) this.#reply(this.#high, this.#low, this.#fua, waiting.failure);
+    if (waiting.parts === 0) this.#reply(this.#high, this.#low, this.#lengthBytes, this.#fua, waiting.failure);
   }
 
-  #reply(high: number, low: number, fua: boolean, failure: Failure | null): void {
+  #reply(high: number, low: number, lengthBytes: number, fua: boolean, failure: Failure | null): void {
     if (failure !== null) replyFailure(this.#context.outbox, this.#context.structured, high, low, failure);
-    else if (fua) this.#acknowledger.durable(high, low);
-    else this.#acknowledger.written(high, low);
+    else if (fua) this.#acknowledger.durable(high, low, lengthBytes);
+    else this.#acknowledger.written(high, low, lengthBytes);
   }
 }

@@ -20,10 +20,12 @@ export function zero(
   lengthBytes: number,
 ): void {
   const { backing, inFlight, outbox, structured } = context;
+  // The smallest write for the gate: there is no payload, however long the range.
+  const payloadBytes = Math.min(1, lengthBytes);
   const reply = (failure: Failure | null): void => {
     if (failure !== null) replyFailure(outbox, structured, high, low, failure);
-    else if ((flags & COMMAND_FLAG.fua) !== 0) acknowledger.durable(high, low);
-    else acknowledger.written(high, low);
+    else if ((flags & COMMAND_FLAG.fua) !== 0) acknowledger.durable(high, low, payloadBytes);
+    else acknowledger.written(high, low, payloadBytes);
   };
   const fail = (error: unknown): void => {
     context.report(error);

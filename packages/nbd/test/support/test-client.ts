@@ -1,7 +1,7 @@
 /**
  * The client's side of a session in one thread: builds messages by hand and takes replies apart, sharing no code with the server.
  */
-import { type ExportHandle, NbdSession, type SessionLimits } from '../../src/index.ts';
+import { type ExportHandle, NbdSession, type SessionLimits, type WriteGate } from '../../src/index.ts';
 import type { MemoryBacking } from './memory-backing.ts';
 
 export interface Reply {
@@ -116,9 +116,17 @@ export class TestClient {
   /** A client in transmission on the first export, the handshake's bytes taken away. */
   static in(
     backing: MemoryBacking,
-    options: { structured?: boolean; contexts?: string[]; limits?: SessionLimits } = {},
+    options: { structured?: boolean; contexts?: string[]; limits?: SessionLimits; gate?: WriteGate } = {},
   ) {
-    const client = new TestClient([{ name: 'disk', description: '', backing, multiConn: false }], options.limits);
+    const { gate } = options;
+    const handle = {
+      name: 'disk',
+      description: '',
+      backing,
+      multiConn: false,
+      ...(gate === undefined ? {} : { gate }),
+    };
+    const client = new TestClient([handle], options.limits);
     client.push(CLIENT_FLAGS);
     if (options.structured !== false) client.push(STRUCTURED);
     if (options.contexts !== undefined) client.push(SET_CONTEXTS('disk', ...options.contexts));
