@@ -14,11 +14,15 @@ import type {
   AttachmentState,
   AttachmentStatus,
   BaseGeneration,
+  WriteLoad,
 } from './attachment.ts';
 import { WriteMeter } from './write-meter.ts';
+import { WritePace } from './write-pace.ts';
 
 export class AttachmentBody {
   readonly view: DiskView;
+  /** For the NBD server, or a guest that stands in for it. */
+  readonly pace: WritePace;
   readonly #spec: AttachmentSpec;
   readonly #openOverlay: (base: BaseGeneration) => Promise<Overlay>;
   #overlay: Overlay | null;
@@ -33,6 +37,7 @@ export class AttachmentBody {
     pieces: PieceTable,
     openOverlay: (base: BaseGeneration) => Promise<Overlay>,
     written: WriteMeter,
+    pace: WritePace,
   ) {
     this.#spec = spec;
     this.view = view;
@@ -40,6 +45,7 @@ export class AttachmentBody {
     this.#pieces = pieces;
     this.#openOverlay = openOverlay;
     this.#written = written;
+    this.pace = pace;
   }
 
   /**
@@ -77,7 +83,7 @@ export class AttachmentBody {
       onWrite: (lengthBytes) => written.add(lengthBytes),
     });
     if (spec.mode === 'held') view.hold();
-    return new AttachmentBody(spec, view, overlay, pieces, openOverlay, written);
+    return new AttachmentBody(spec, view, overlay, pieces, openOverlay, written, new WritePace(clock));
   }
 
   get state(): AttachmentState {
@@ -99,7 +105,14 @@ export class AttachmentBody {
     await this.#writable().dropFrozen(layer, base.generation);
   }
 
+  /** See `Attachment.slowWrites`. Only what takes writes can be slow about it. */
+  slowWrites(delayUs: number): WriteLoad {
+    this.pace.set(this.state === 'writable' ? delayUs : 0);
+    return { writes: this.pace.writes, dirtyBytes: this.#overlay?.dirtyBytes ?? 0 };
+  }
+
   async hold(): Promise<void> {
+    this.pace.end();
     this.view.hold();
     await this.view.drain();
     await this.#writable().flush();
@@ -122,6 +135,7 @@ export class AttachmentBody {
   }
 
   fence(): void {
+    this.pace.end();
     this.view.fence();
   }
 

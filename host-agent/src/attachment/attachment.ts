@@ -55,6 +55,13 @@ export interface AttachmentStatus {
   readonly writeBytesPerSecond: number;
 }
 
+/** What a migration looks at to see whether it keeps up. */
+export interface WriteLoad {
+  /** Writes, discards and zeroings so far, a large write counting once for each 64 KiB. */
+  readonly writes: number;
+  readonly dirtyBytes: number;
+}
+
 export interface Attachment {
   readonly spec: AttachmentSpec;
   status(): Promise<AttachmentStatus>;
@@ -64,6 +71,11 @@ export interface Attachment {
   rebase(base: BaseGeneration, layer: number, changedLeaves: readonly number[]): Promise<void>;
   /** Refuses new writes and resolves when those in flight are done and durable. */
   hold(): Promise<void>;
+  /**
+   * Answers each write only `delayUs` after the one before, until told otherwise; 0 ends it at once. It ends by itself with `hold`, and where it is not set
+   * again within LEASE_MS (write-pace.ts). Tells what was written so far.
+   */
+  slowWrites(delayUs: number): Promise<WriteLoad>;
   /** The acceptance is durable: an incoming attachment shows `base` and takes writes in the epoch of its spec from now on. */
   activate(base: BaseGeneration): Promise<void>;
   /** The store failed: chunks that were verified before are verified again at every read from now on. */

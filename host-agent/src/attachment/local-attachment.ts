@@ -10,6 +10,7 @@ import type {
   AttachmentSpec,
   AttachmentStatus,
   BaseGeneration,
+  WriteLoad,
 } from './attachment.ts';
 import { AttachmentBody } from './attachment-body.ts';
 
@@ -50,6 +51,11 @@ export class LocalAttachment implements Attachment {
     return this.#body.view;
   }
 
+  /** Delay of each write, in microseconds: a guest that goes to `view` is on its honour. */
+  get writeDelayUs(): number {
+    return this.#body.pace.delayUs;
+  }
+
   async status(): Promise<AttachmentStatus> {
     const writableClients = this.view.readOnly ? 0 : this.clients;
     return { state: this.#body.state, clients: this.clients, writableClients, ...this.#body.writeCounts };
@@ -65,6 +71,10 @@ export class LocalAttachment implements Attachment {
 
   hold(): Promise<void> {
     return this.#body.hold();
+  }
+
+  async slowWrites(delayUs: number): Promise<WriteLoad> {
+    return this.#body.slowWrites(delayUs);
   }
 
   activate(base: BaseGeneration): Promise<void> {

@@ -3,7 +3,7 @@
  */
 import type { ChunkLocation, PieceIndex, Priority } from '@diskswarm/core';
 import type { FrozenLayerName, LeafView } from '@diskswarm/disk';
-import type { AttachmentSpec, AttachmentStatus, BaseGeneration } from './attachment.ts';
+import type { AttachmentSpec, AttachmentStatus, BaseGeneration, WriteLoad } from './attachment.ts';
 
 /** What a thread is started with. */
 export interface ThreadOptions {
@@ -21,6 +21,7 @@ export type ThreadCalls = {
   rebase: Call<{ base: BaseGeneration; layer: number; changedLeaves: readonly number[] }, void>;
   hold: Call<null, void>;
   resume: Call<null, void>;
+  slowWrites: Call<number, WriteLoad>;
   activate: Call<BaseGeneration, void>;
   distrust: Call<null, void>;
   fence: Call<null, void>;

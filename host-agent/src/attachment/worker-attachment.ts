@@ -14,6 +14,7 @@ import type {
   AttachmentSpec,
   AttachmentStatus,
   BaseGeneration,
+  WriteLoad,
 } from './attachment.ts';
 import { PortCalls } from './port-calls.ts';
 import type { OwnerCalls, ThreadCalls, ThreadOptions } from './thread-protocol.ts';
@@ -106,6 +107,10 @@ class WorkerAttachment implements Attachment {
 
   hold(): Promise<void> {
     return this.#calls.call('hold', null);
+  }
+
+  slowWrites(delayUs: number): Promise<WriteLoad> {
+    return this.#calls.call('slowWrites', delayUs);
   }
 
   activate(base: BaseGeneration): Promise<void> {

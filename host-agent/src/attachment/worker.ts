@@ -57,6 +57,7 @@ const calls: ThreadCalls = {
   rebase: ({ base, layer, changedLeaves }) => body.rebase(base, layer, changedLeaves),
   hold: () => body.hold(),
   resume: () => body.resume(),
+  slowWrites: (delayUs) => body.slowWrites(delayUs),
   activate: (base) => body.activate(base),
   distrust: () => body.distrust(),
   fence: async () => {
@@ -80,7 +81,13 @@ const body = await AttachmentBody.open(spec, new FolderStorage(storageRoot), own
 const server = await startNbdServer({
   socketPath: spec.socketPath,
   exports: [
-    { name: spec.exportName, description: `diskswarm disk ${spec.disk}`, backing: body.view, multiConn: false },
+    {
+      name: spec.exportName,
+      description: `diskswarm disk ${spec.disk}`,
+      backing: body.view,
+      multiConn: false,
+      gate: body.pace,
+    },
   ],
   clock: systemClock,
   onDefect: (error) =>
