@@ -328,7 +328,8 @@ export class DiskAttachment {
   /** Ownership may move while a large overlay is opened: what opened in an epoch that is over is closed before any guest can reach it. */
   async #openExport(record: AttachmentRecord): Promise<Open> {
     const { env, name, records, statistics } = this.#options;
-    const epoch = record.incoming ? records.chain.current.epoch + 1 : this.#epoch;
+    // Epochs that were refused are passed over.
+    const epoch = record.incoming ? records.chain.current.head.epoch : this.#epoch;
     const standing = this.#options.standing();
     const base = record.readOnly ? record.generation : (records.head?.id ?? record.generation);
     const view = await this.#options.viewOf(base);
