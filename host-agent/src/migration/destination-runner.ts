@@ -27,11 +27,14 @@ import type { VmDrive } from '../vm/qemu-command.ts';
 import type { Vm } from '../vm/vm.ts';
 import type { VmManager } from '../vm/vm-manager.ts';
 import { checkArrival } from './arrival-check.ts';
+import { ArrivalStatistics } from './arrival-statistics.ts';
 import { destinationCapabilities, multifdParameters } from './memory-settings.ts';
 import { Runner } from './runner.ts';
 
 /** Progress is told at least so often apart. */
 const PROGRESS_MS = 200;
+/** So are statistics. */
+const STATISTICS_MS = 1_000;
 
 export interface DestinationOptions {
   readonly agent: Agent;
@@ -58,6 +61,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
   readonly #offers = new Map<ManagedDisk, Offer>();
   readonly #first: readonly DestinationEffect[];
   readonly #settled = Promise.withResolvers<void>();
+  readonly #statistics = new ArrivalStatistics();
   #definition: VmDefinition | null = null;
   #disks: readonly ManagedDisk[] = [];
   #vm: Vm | null = null;
@@ -127,6 +131,8 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
           this.#disks = disks;
           this.#vm = await this.#options.vms.make(definition);
           for (const disk of disks) disk.live.examineOffers((final) => this.#examine(disk, final));
+          this.#statistics.follow(disks);
+          if (effect.prepare.statistics) void this.#tellStatistics();
           this.feed({ kind: 'checked' });
         });
         return;
@@ -144,7 +150,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
         return;
       case 'adoptFinal':
         this.work(async () => {
-          await this.#known(effect.generations);
+          if (!(await this.#known(effect.generations))) return;
           if (effect.whole)
             await Promise.all(this.#disks.map((disk) => disk.completion.complete({ signal: this.over.signal })));
           await this.#agent.env.store.sync();
@@ -176,19 +182,45 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
     }
   }
 
-  /** Waits until these generations are the newest here, with whole manifests. */
-  async #known(generations: readonly GenerationId[]): Promise<void> {
+  /** Until it is over: what came, whenever that is more than before. */
+  async #tellStatistics(): Promise<void> {
+    const { clock } = this.#agent.env;
+    const { signal } = this.over;
+    signal.addEventListener('abort', () => this.#statistics.stop(), { once: true });
+    let told = 0;
+    while (!signal.aborted) {
+      if (told !== this.#statistics.changes) this.#sendStatistics();
+      told = this.#statistics.changes;
+      await sleep(clock, STATISTICS_MS, { signal }).catch(() => {}); // Over.
+    }
+  }
+
+  #sendStatistics(): void {
+    const { migration } = this.#options.prepare;
+    const message = { kind: 'statistics', migration, ...this.#statistics.value } as const;
+    this.#options.disk.peers.sendMigration(this.from, encodeMigrationMessage(message));
+  }
+
+  /** Waits until these generations are the newest here, with whole manifests; false where newer ones took their place meanwhile. */
+  async #known(generations: readonly GenerationId[]): Promise<boolean> {
     if (generations.length !== this.#disks.length)
       throw new DiskswarmError('PROTOCOL_ERROR', 'not one generation for each disk', { data: { host: this.from } });
     for (const [index, disk] of this.#disks.entries()) {
       const wanted = generations[index]!;
-      await disk.changed.until(() => disk.content.head?.subject.generation === wanted, { signal: this.over.signal });
-      await disk.content.wholeManifest();
+      const isNewest = (): boolean => disk.content.head?.subject.generation === wanted;
+      await disk.changed.until(isNewest, { signal: this.over.signal });
+      try {
+        await disk.content.wholeManifest();
+      } catch (error) {
+        if (isNewest()) throw error;
+        return false;
+      }
     }
+    return true;
   }
 
   async #adopt(round: number, generations: readonly GenerationId[]): Promise<void> {
-    await this.#known(generations);
+    if (!(await this.#known(generations))) return;
     this.feed({ kind: 'adopted', round });
     for (;;) {
       const missing = this.#disks.reduce((sum, disk) => sum + disk.leftBytes(), 0);
@@ -247,11 +279,13 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
 
   async #resume(): Promise<void> {
     await Promise.all(this.#disks.map((disk) => disk.activate()));
+    this.#statistics.runs();
     await this.#process!.qmp.execute('cont', {});
     this.feed({ kind: 'resumed' });
     await this.#vm!.note({ state: 'running', reason: '' });
     for (const disk of this.#disks) disk.live.examineOffers(null);
     for (const disk of this.#disks) await disk.completion.complete({ signal: this.over.signal });
+    if (this.#options.prepare.statistics) this.#sendStatistics();
     this.feed({ kind: 'complete' });
   }
 
