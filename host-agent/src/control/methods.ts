@@ -141,6 +141,9 @@ export interface VmInfo {
   readonly args: readonly string[];
   /** Process id of QEMU; null when none runs. */
   readonly pid: number | null;
+  /** Somebody else started the QEMU that runs it. */
+  readonly adopted: boolean;
+  /** Empty where the machine has no console of ours. */
   readonly consoleSocket: string;
   readonly consoleLog: string;
   /** The last migration from or to this host; null before the first. */
@@ -236,6 +239,8 @@ interface ControlMethods {
     VmInfo,
     never,
   ];
+  /** `qmpSocket` is absolute; `args` is what the QEMU that listens there was started with. */
+  'vm.adopt': [{ name: string; qmpSocket: string; args: string[] }, VmInfo, never];
   'vm.stop': [{ name: string; force: boolean }, VmInfo, never];
   'vm.ls': [Record<string, never>, { vms: VmInfo[] }, never];
   'vm.info': [{ name: string }, VmInfo, never];

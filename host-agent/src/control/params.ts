@@ -79,6 +79,7 @@ const SCHEMAS: { readonly [M in ControlMethod]: z.ZodType<ControlParams<M>> } = 
     cpus: z.int().min(1).max(MAX_VM_CPUS).nullable(),
     args: argumentsOfQemu,
   }),
+  'vm.adopt': z.strictObject({ name, qmpSocket: path, args: argumentsOfQemu.min(1) }),
   'vm.stop': z.strictObject({ name, force: z.boolean() }),
   'vm.ls': nothing,
   'vm.info': named,

@@ -39,9 +39,11 @@ export interface VmDefinition {
   readonly disks: readonly DiskId[];
   /** QEMU arguments besides those that diskswarm gives. */
   readonly args: readonly string[];
+  /** The arguments are all that there is to the machine, with a place for each disk: somebody else started it first. See adopted-arguments.ts. */
+  readonly adopted?: true;
 }
 
-const FIELDS = ['name', 'memory', 'cpus', 'machine', 'accel', 'disks', 'args'];
+const FIELDS = ['name', 'memory', 'cpus', 'machine', 'accel', 'disks', 'args', 'adopted'];
 
 /** The definition as fields of a canonical record. */
 function definitionFields(definition: VmDefinition): { readonly [key: string]: Canonical } {
@@ -54,11 +56,20 @@ function definitionFields(definition: VmDefinition): { readonly [key: string]: C
     accel,
     disks: disks.map((disk) => idToBytes(disk)),
     args: [...args],
+    ...(definition.adopted === true ? { adopted: 1 } : {}),
   };
 }
 
+/** LIMIT_EXCEEDED for more than another host would take. */
 export function encodeDefinition(definition: VmDefinition): Uint8Array {
-  return encodeCanonical(definitionFields(definition));
+  const bytes = encodeCanonical(definitionFields(definition));
+  if (bytes.length > MAX_VM_DEFINITION_BYTES)
+    throw new DiskswarmError(
+      'LIMIT_EXCEEDED',
+      `the definition of machine "${definition.name}" has ${bytes.length} bytes, at most ${MAX_VM_DEFINITION_BYTES} can be; give it fewer or shorter QEMU arguments`,
+      { data: { vm: definition.name, limit: MAX_VM_DEFINITION_BYTES } },
+    );
+  return bytes;
 }
 
 /** FORMAT_INVALID for whatever is no definition. */
@@ -90,5 +101,6 @@ export function decodeDefinition(bytes: Uint8Array): VmDefinition {
     accel,
     disks,
     args,
+    ...(reader.has('adopted') && reader.integer('adopted', 1, 1) === 1 ? { adopted: true } : {}),
   };
 }

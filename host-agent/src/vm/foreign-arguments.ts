@@ -19,11 +19,22 @@ const FLAGS = [
   '-no-shutdown',
   '-enable-kvm',
   '-S',
+  '-daemonize',
+  '-nographic',
+  '-snapshot',
+  '-usb',
+  '-s',
 ];
 
 /** Options and values that reach nothing outside the machine. */
 const HARMLESS: readonly RegExp[] = [
-  /^-(no-hpet|no-acpi|no-reboot)$/,
+  /^-(no-hpet|no-acpi|no-reboot|no-shutdown|nodefaults|no-user-config|nographic|usb|enable-kvm)$/,
+  /^-accel (kvm|tcg)(,thread=(single|multi))?$/,
+  /^-name [A-Za-z0-9_.,=-]+$/,
+  /^-display none$/,
+  /^-drive ((id|if|index|media|bus|unit|cache|aio|discard|detect-zeroes|werror|rerror)=[a-z0-9_.-]+,|format=raw,|file\.driver=nbd,|file\.reconnect-delay=\d{1,6},)*file\.server=\{disk\d{1,2}\}$/,
+  /^-blockdev (node-name=[A-Za-z0-9_.-]+,|(discard|detect-zeroes|cache\.direct|cache\.no-flush)=[a-z]+,|driver=nbd,|reconnect-delay=\d{1,6},)*server=\{disk\d{1,2}\}$/,
+  /^-device virtio-blk(-pci)?(,(id|drive|bus|addr|bootindex|serial|write-cache|werror|rerror|num-queues|queue-size)=[A-Za-z0-9_.-]+)+$/,
   /^-cpu [A-Za-z0-9_.,+=-]+$/,
   /^-rtc (base=(utc|localtime)|clock=(host|rt|vm)|driftfix=(none|slew)|,)+$/,
   /^-boot [a-z0-9=,-]+$/,
@@ -33,9 +44,16 @@ const HARMLESS: readonly RegExp[] = [
   /^-global [A-Za-z0-9_.-]+=[A-Za-z0-9_.-]+$/,
 ];
 
-/** The options of a command line, each with its value. INVALID_ARGUMENT where a value stands alone. */
-export function argumentPairs(args: readonly string[]): ArgumentPair[] {
-  const pairs: ArgumentPair[] = [];
+/** One option of QEMU; null for one that has no value. */
+export interface Option {
+  /** With one dash. */
+  readonly option: string;
+  readonly value: string | null;
+}
+
+/** The options of a command line. INVALID_ARGUMENT where a value stands alone. */
+export function optionsOf(args: readonly string[]): Option[] {
+  const options: Option[] = [];
   for (let index = 0; index < args.length; index++) {
     const option = args[index]!.replace(/^--/, '-');
     if (!option.startsWith('-'))
@@ -43,13 +61,31 @@ export function argumentPairs(args: readonly string[]): ArgumentPair[] {
         data: { argument: args[index] },
       });
     const value = args[index + 1];
-    if (FLAGS.includes(option) || value === undefined || value.startsWith('-')) pairs.push(option);
+    if (FLAGS.includes(option) || value === undefined || value.startsWith('-')) options.push({ option, value: null });
     else {
-      pairs.push(`${option} ${value}`);
+      options.push({ option, value });
       index++;
     }
   }
-  return pairs;
+  return options;
+}
+
+/** The command line of these options. */
+export function wordsOf(options: readonly Option[]): string[] {
+  return options.flatMap(({ option, value }) => (value === null ? [option] : [option, value]));
+}
+
+/** The options of a command line, each with its value. INVALID_ARGUMENT where a value stands alone. */
+export function argumentPairs(args: readonly string[]): ArgumentPair[] {
+  return optionsOf(args).map(({ option, value }) => (value === null ? option : `${option} ${value}`));
+}
+
+/** Those of `args` that only this host's user can allow. */
+export function notHarmless(args: readonly string[]): Option[] {
+  return optionsOf(args).filter(({ option, value }) => {
+    const pair = value === null ? option : `${option} ${value}`;
+    return !HARMLESS.some((pattern) => pattern.test(pair));
+  });
 }
 
 /** VM_ARGS_NOT_ALLOWED, naming the first argument that is neither harmless nor among `allowed`. */

@@ -33,7 +33,7 @@ export interface Machinery {
   ): Promise<QemuProcess>;
   /** See `VmProcess.reconnect`. */
   reconnect(
-    identity: ProcessIdentity,
+    identity: ProcessIdentity | null,
     options: { qmpSocket: string; clock: Clock; log: string },
   ): Promise<QemuProcess | null>;
   /** See `VmProcess.end`. */

@@ -4,10 +4,9 @@
  * Disks are raw exports of ours: no guest-format layer on top. Errors of a disk go to the guest, never into a silently stopped machine. While the agent
  * is away QEMU holds the guest's requests and connects again by itself.
  */
+import { twinArguments } from './adopted-arguments.ts';
 import type { VmDefinition } from './definition.ts';
-
-/** How long the guest's requests wait for an agent that is away. */
-const RECONNECT_SECONDS = 3600;
+import { RECONNECT_SECONDS } from './disk-options.ts';
 
 /** A drive and the export behind it. */
 export interface VmDrive {
@@ -28,8 +27,9 @@ export interface QemuCommand {
   readonly incoming: boolean;
 }
 
-/** The arguments for qemu-system-x86_64. */
+/** The arguments for qemu-system-x86_64. INVALID_ARGUMENT for a definition whose own arguments do not open its disks. */
 export function qemuArguments(command: QemuCommand): string[] {
+  if (command.definition.adopted === true) return twinArguments(command);
   const { name, machine, accel, cpus, memoryBytes, args } = command.definition;
   const given = new Set(args);
   const unless = (options: readonly string[], own: readonly string[]): readonly string[] =>

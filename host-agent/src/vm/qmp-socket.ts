@@ -15,3 +15,16 @@ export function qmpOverSocket(socketPath: string): QmpConnect {
     return { write: (bytes) => socket.write(bytes), close: () => socket.destroy() };
   };
 }
+
+/** Whether a process listens at `socketPath`, be it busy or deaf. */
+export function someoneListens(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(socketPath);
+    const finish = (listens: boolean): void => {
+      socket.destroy();
+      resolve(listens);
+    };
+    socket.once('connect', () => finish(true));
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => finish(code !== 'ENOENT' && code !== 'ECONNREFUSED'));
+  });
+}

@@ -4,6 +4,7 @@ import type { VmInfo } from '../control/methods.ts';
 import type { ControlHandlers } from '../control/server.ts';
 import { migrateHandlers } from '../migration/migrate-handlers.ts';
 import type { Migrations } from '../migration/migrations.ts';
+import { adoptVm } from './adopt.ts';
 import type { Vm } from './vm.ts';
 import type { VmManager } from './vm-manager.ts';
 
@@ -14,6 +15,7 @@ export function vmHandlers(agent: Agent, vms: VmManager, migrations: Migrations)
   return {
     ...migrateHandlers(agent, vms, migrations),
     'vm.start': async (wanted) => info(await vms.startNew(wanted)),
+    'vm.adopt': async (wanted) => info(await adoptVm(agent, vms, wanted)),
     'vm.stop': async ({ name, force }, { signal }) => {
       const vm = vms.vm(name);
       await vm.stop({ force, signal });
@@ -26,7 +28,7 @@ export function vmHandlers(agent: Agent, vms: VmManager, migrations: Migrations)
 }
 
 function vmInfo(agent: Agent, vm: Vm): VmInfo {
-  const { definition, state, reason, consoleSocket, report } = vm.record;
+  const { definition, state, reason, consoleSocket, report, foreign } = vm.record;
   const { name, memoryBytes, cpus, machine, accel, args } = definition;
   return {
     name,
@@ -41,7 +43,8 @@ function vmInfo(agent: Agent, vm: Vm): VmInfo {
       name: agent.disks.find(({ disk }) => disk === diskId)?.name ?? null,
     })),
     args,
-    pid: vm.process?.identity.pid ?? null,
+    pid: vm.process?.identity?.pid ?? null,
+    adopted: foreign === true,
     consoleSocket,
     consoleLog: vm.consoleLog,
     migration: report === '' ? null : (JSON.parse(report) as Record<string, unknown>),

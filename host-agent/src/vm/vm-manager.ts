@@ -121,7 +121,7 @@ export class VmManager {
         state: 'stopped',
         process: null,
         qmpSocket: await socketFor(`vm-${name}.qmp`),
-        consoleSocket: await socketFor(`vm-${name}.con`),
+        consoleSocket: definition.adopted === true ? '' : await socketFor(`vm-${name}.con`),
         reason: '',
         report: before?.record.report ?? '',
       },
@@ -164,6 +164,13 @@ export class VmManager {
         data: { vm: wanted.name },
       });
     const args = wanted.args.length > 0 || known === undefined ? wanted.args : known.args;
+    if (known?.adopted === true && args === known.args)
+      return {
+        ...known,
+        memoryBytes: wanted.memoryBytes ?? known.memoryBytes,
+        cpus: wanted.cpus ?? known.cpus,
+        disks: wanted.disks.length > 0 ? wanted.disks.map((name) => this.#agent.disk(name).disk) : known.disks,
+      };
     const { machines } = await this.machinery.program();
     const machine = machineOf(args) ?? known?.machine ?? machines.get('pc');
     if (machine === undefined || !machines.has(machine))

@@ -12,18 +12,21 @@ import { QmpClient } from '@diskswarm/qmp';
 import { identityOf, livenessOf, type ProcessIdentity } from '../state/process-identity.ts';
 import { type QemuCommand, qemuArguments } from './qemu-command.ts';
 import { QEMU } from './qemu-program.ts';
-import { qmpOverSocket } from './qmp-socket.ts';
+import { qmpOverSocket, someoneListens } from './qmp-socket.ts';
 
 /** QEMU opens its monitor at once; on a loaded machine it takes seconds. */
 const START_PATIENCE_MS = 30_000;
 const RETRY_MS = 20;
 /** From the end of the monitor until the process is gone. */
 const EXIT_POLL_MS = 20;
+/** The same for a process that cannot be seen. */
+const LISTENER_POLL_MS = 500;
 /** Of QEMU's last words that are kept as the reason. */
 const REASON_BYTES = 2000;
 
 export class VmProcess {
-  readonly identity: ProcessIdentity;
+  /** Null for a process of somebody else that cannot be seen from here: it lives as long as something listens at its monitor's socket. */
+  readonly identity: ProcessIdentity | null;
   readonly qmp: QmpClient;
   readonly qmpSocket: string;
   readonly #clock: Clock;
@@ -31,7 +34,7 @@ export class VmProcess {
   readonly #exited: Promise<string>;
 
   private constructor(options: {
-    identity: ProcessIdentity;
+    identity: ProcessIdentity | null;
     qmp: QmpClient;
     qmpSocket: string;
     clock: Clock;
@@ -56,7 +59,7 @@ export class VmProcess {
     await fs.rm(command.qmpSocket, { force: true });
     const output = await fs.open(log, 'w', 0o600);
     // The log of the console is made here, so that nobody else can read it.
-    await (await fs.open(command.consoleLog, 'a', 0o600)).close();
+    if (command.definition.adopted !== true) await (await fs.open(command.consoleLog, 'a', 0o600)).close();
     let failure: Error | null = null;
     try {
       const child = spawn(QEMU, qemuArguments(command), {
@@ -88,16 +91,26 @@ export class VmProcess {
     }
   }
 
+  /** A QEMU that somebody else started, with a conversation that is open; what it prints is not ours to read. */
+  static adopt(options: {
+    identity: ProcessIdentity | null;
+    qmp: QmpClient;
+    qmpSocket: string;
+    clock: Clock;
+  }): VmProcess {
+    return new VmProcess({ ...options, log: '' });
+  }
+
   /** The machine of an agent that ended; null when it is gone. */
   static async reconnect(
-    identity: ProcessIdentity,
+    identity: ProcessIdentity | null,
     { qmpSocket, clock, log }: { qmpSocket: string; clock: Clock; log: string },
   ): Promise<VmProcess | null> {
-    if (livenessOf(identity) !== 'alive') return null;
+    if (!(await isAlive(identity, qmpSocket))) return null;
     try {
       return new VmProcess({ identity, qmp: await connect(qmpSocket, identity, clock, log), qmpSocket, clock, log });
     } catch (error) {
-      if (livenessOf(identity) !== 'alive') return null;
+      if (!(await isAlive(identity, qmpSocket))) return null;
       throw error;
     }
   }
@@ -120,17 +133,23 @@ export class VmProcess {
     await this.kill();
   }
 
-  /** Kills it at once. */
+  /** Kills it at once; one that cannot be seen from here is left to itself. */
   async kill(): Promise<void> {
+    if (this.identity === null) return;
     kill(this.identity);
     await this.#exited;
   }
 
   async #watch(): Promise<string> {
     await this.qmp.closed;
-    while (livenessOf(this.identity) === 'alive') await sleep(this.#clock, EXIT_POLL_MS);
+    const everyMs = this.identity === null ? LISTENER_POLL_MS : EXIT_POLL_MS;
+    while (await isAlive(this.identity, this.qmpSocket)) await sleep(this.#clock, everyMs);
     return lastWords(this.#log);
   }
+}
+
+async function isAlive(identity: ProcessIdentity | null, socket: string): Promise<boolean> {
+  return identity === null ? someoneListens(socket) : livenessOf(identity) === 'alive';
 }
 
 function kill(identity: ProcessIdentity): void {
@@ -142,7 +161,12 @@ function kill(identity: ProcessIdentity): void {
   }
 }
 
-async function connect(socket: string, identity: ProcessIdentity, clock: Clock, log: string): Promise<QmpClient> {
+async function connect(
+  socket: string,
+  identity: ProcessIdentity | null,
+  clock: Clock,
+  log: string,
+): Promise<QmpClient> {
   const untilUs = clock.nowUs() + START_PATIENCE_MS * 1000;
   for (;;) {
     const open = await fs.stat(socket).then(
@@ -154,7 +178,7 @@ async function connect(socket: string, identity: ProcessIdentity, clock: Clock, 
     } catch (error) {
       if (clock.nowUs() > untilUs) throw error;
     }
-    if (livenessOf(identity) !== 'alive')
+    if (!(await isAlive(identity, socket)))
       throw new DiskswarmError('QMP_CLOSED', `QEMU ended at once: ${await lastWords(log)}`, { data: { log } });
     if (clock.nowUs() > untilUs)
       throw new DiskswarmError('TIMEOUT', `QEMU opened no monitor within ${START_PATIENCE_MS / 1000} s; see ${log}`);

@@ -19,6 +19,8 @@ export interface VmRecord {
   readonly state: VmState;
   /** null while no process runs it. */
   readonly process: ProcessIdentity | null;
+  /** Somebody else started the QEMU that runs it: its monitor's socket is his. `process` is then null also where it could not be told. */
+  readonly foreign?: true;
   readonly qmpSocket: string;
   readonly consoleSocket: string;
   /** Why it is in this state, in plain words; empty when there is nothing to say. */
@@ -30,7 +32,7 @@ export interface VmRecord {
 const MAX_REASON_BYTES = 4096;
 const MAX_REPORT_BYTES = 256 * 1024;
 const MAX_RECORD_BYTES = MAX_VM_DEFINITION_BYTES + MAX_REPORT_BYTES + 16 * 1024;
-const FIELDS = ['v', 'definition', 'state', 'process', 'qmp', 'console', 'reason', 'report'];
+const FIELDS = ['v', 'definition', 'state', 'process', 'qmp', 'console', 'reason', 'report', 'foreign'];
 
 export function encodeVmRecord(record: VmRecord): Uint8Array {
   return encodeCanonical({
@@ -42,6 +44,7 @@ export function encodeVmRecord(record: VmRecord): Uint8Array {
     console: record.consoleSocket,
     reason: record.reason.slice(-MAX_REASON_BYTES / 4),
     report: record.report.length > MAX_REPORT_BYTES / 4 ? '' : record.report,
+    ...(record.foreign === true ? { foreign: 1 } : {}),
   });
 }
 
@@ -59,5 +62,6 @@ export function decodeVmRecord(bytes: Uint8Array): VmRecord {
     consoleSocket: reader.text('console', 1024),
     reason: reader.text('reason', MAX_REASON_BYTES),
     report: reader.text('report', MAX_REPORT_BYTES),
+    ...(reader.has('foreign') && reader.integer('foreign', 1, 1) === 1 ? { foreign: true } : {}),
   };
 }

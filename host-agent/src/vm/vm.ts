@@ -53,8 +53,9 @@ export class Vm {
     return this.#process;
   }
 
+  /** Empty where the machine's arguments made no console of ours. */
   get consoleLog(): string {
-    return `${this.#folder}/${this.name}.console.log`;
+    return this.#record.definition.adopted === true ? '' : `${this.#folder}/${this.name}.console.log`;
   }
 
   get qemuLog(): string {
@@ -102,21 +103,33 @@ export class Vm {
     });
   }
 
+  /** Makes a QEMU that somebody else started the process of this machine; its exports are there. */
+  takeOver(running: QemuProcess, qmpSocket: string): Promise<void> {
+    return this.#turns.run(async () => {
+      this.#assertIdle();
+      await this.#save({ state: 'running', reason: '', process: running.identity, foreign: true, qmpSocket });
+      this.#adopt(running);
+    });
+  }
+
   /** Takes up a machine that ran when the agent ended; one that is gone is recorded as stopped. */
   resume(): Promise<void> {
     return this.#turns.run(async () => {
-      const { process: identity, qmpSocket, state } = this.#record;
-      if (identity === null) return;
+      const { process: identity, foreign, qmpSocket, state } = this.#record;
+      if (identity === null && foreign !== true) return;
       const { clock } = this.#agent.env;
+      const reconnect = (): Promise<QemuProcess | null> =>
+        this.machinery.reconnect(identity, { qmpSocket, clock, log: foreign === true ? '' : this.qemuLog });
       if (state === 'moved' || state === 'stopped') {
         // The agent ended between the note and the end of the process, which may wait for exports that are gone, deaf to its monitor.
-        await this.machinery.end(identity, clock);
+        if (identity !== null) await this.machinery.end(identity, clock);
+        else await (await reconnect())?.quit();
         await this.#sweep();
-        await this.#save({ process: null });
+        await this.#forgetProcess();
         return;
       }
       await this.#sweepMemory();
-      const found = await this.machinery.reconnect(identity, { qmpSocket, clock, log: this.qemuLog });
+      const found = await reconnect();
       if (found !== null) this.#adopt(found);
       else
         await this.#gone(
@@ -159,7 +172,7 @@ export class Vm {
       }
       this.#process = null;
       await this.#sweep();
-      await this.#save({ process: null });
+      await this.#forgetProcess();
     });
   }
 
@@ -225,13 +238,14 @@ export class Vm {
     this.#process = null;
     for (const disk of this.disks()) if (disk.attachment.attachment !== null) await disk.detach().catch(() => {});
     await this.#sweep();
-    await this.#save({ state: 'stopped', reason, process: null });
+    await this.#forgetProcess({ state: 'stopped', reason });
   }
 
   /** Removes the sockets that a QEMU which was killed left in the file system. */
   async #sweep(): Promise<void> {
-    const { qmpSocket, consoleSocket } = this.#record;
-    for (const socket of [qmpSocket, consoleSocket]) await this.machinery.remove(socket).catch(() => {});
+    const { foreign, qmpSocket, consoleSocket } = this.#record;
+    for (const socket of foreign === true ? [] : [qmpSocket, consoleSocket])
+      await this.machinery.remove(socket).catch(() => {});
     await this.#sweepMemory();
   }
 
@@ -241,6 +255,14 @@ export class Vm {
       const socket = await this.#agent.env.socketFor(`vm-${this.name}.${way}`);
       await this.machinery.remove(socket).catch(() => {});
     }
+  }
+
+  /** No process runs it any more; the next one's monitor is ours. */
+  async #forgetProcess(change: Partial<VmRecord> = {}): Promise<void> {
+    const { foreign, ...record } = this.#record;
+    if (foreign === true)
+      this.#record = { ...record, qmpSocket: await this.#agent.env.socketFor(`vm-${this.name}.qmp`) };
+    await this.#save({ ...change, process: null });
   }
 
   async #save(change: Partial<VmRecord>): Promise<void> {
@@ -254,7 +276,7 @@ export class Vm {
     const why =
       this.#record.state === 'inDoubt'
         ? `is in doubt: ${this.#record.reason}`
-        : `runs already, as process ${this.#process?.identity.pid}`;
+        : `runs already${this.#process?.identity ? `, as process ${this.#process.identity.pid}` : ''}`;
     throw new DiskswarmError('VM_STATE', `machine "${this.name}" ${why}`, { data: { vm: this.name } });
   }
 }

@@ -70,6 +70,8 @@ export const ERROR_CODES = {
   VM_ARGS_NOT_ALLOWED:
     "The machine's definition has a QEMU argument that another host chose and this host's user has not allowed. The message has the command that allows it.",
   VM_EXISTS: 'A virtual machine of that name is on this host. Choose another name, or stop it.',
+  VM_NOT_ADOPTABLE:
+    'A QEMU that somebody else started cannot move with its disks; the message says why. Nothing of it was changed.',
   VM_NOT_FOUND: 'This host knows no virtual machine of that name. `vm ls` lists the ones it does.',
   VM_STATE: 'The virtual machine is in a state that forbids this; the message says which.',
   WRITE_FAILED:

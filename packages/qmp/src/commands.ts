@@ -43,6 +43,8 @@ export interface QueryMigrate {
   readonly 'expected-downtime'?: number;
   readonly 'cpu-throttle-percentage'?: number;
   readonly 'error-desc'?: string;
+  /** Why this machine cannot be migrated. */
+  readonly 'blocked-reasons'?: readonly string[];
   readonly ram?: {
     readonly transferred: number;
     readonly remaining: number;
@@ -52,6 +54,16 @@ export interface QueryMigrate {
     readonly 'dirty-sync-count': number;
     readonly 'page-size': number;
   };
+}
+
+/** A node of query-named-block-nodes. */
+export interface BlockNode {
+  readonly 'node-name': string;
+  /** Name of its driver. */
+  readonly drv: string;
+  /** Its file name, as QEMU puts it together. */
+  readonly file: string;
+  readonly ro: boolean;
 }
 
 type None = Readonly<Record<string, never>>;
@@ -65,7 +77,12 @@ interface Commands {
   ];
   'query-migrate': [None, QueryMigrate];
   'query-block': [None, readonly Readonly<Record<string, unknown>>[]];
-  'query-named-block-nodes': [None, readonly Readonly<Record<string, unknown>>[]];
+  'query-named-block-nodes': [{ readonly flat?: boolean }, readonly BlockNode[]];
+  'query-target': [None, { readonly arch: string }];
+  'query-memory-size-summary': [None, { readonly 'base-memory': number; readonly 'plugged-memory'?: number }];
+  'query-cpus-fast': [None, readonly unknown[]];
+  'query-kvm': [None, { readonly enabled: boolean }];
+  'qom-get': [{ readonly path: string; readonly property: string }, unknown];
   'query-block-jobs': [None, readonly Readonly<Record<string, unknown>>[]];
   cont: [None, unknown];
   stop: [None, unknown];

@@ -4,12 +4,14 @@
  * Arguments behind `--` are QEMU's. The console is the machine's first serial line; Ctrl-] leaves it.
  */
 import net from 'node:net';
+import { DiskswarmError } from '@diskswarm/core';
 import type { Command } from 'commander';
 import type { VmInfo } from '../../control/methods.ts';
 import { ask, type CommandContext } from '../context.ts';
 import { parseCount, parseName, parseSize } from '../parse.ts';
 import type { Action } from '../program.ts';
 import { sizeText } from '../words.ts';
+import { registerVmAdoptCommand } from './vm-adopt.ts';
 import { registerVmMigrateCommands } from './vm-migrate.ts';
 
 interface StartOptions {
@@ -53,6 +55,8 @@ export function registerVmCommands(program: Command, action: Action): void {
       }),
     );
 
+  registerVmAdoptCommand(vm, action);
+
   vm.command('stop')
     .argument('<name>')
     .option('--force', 'at once: the guest is not asked to power off')
@@ -89,6 +93,12 @@ export function registerVmCommands(program: Command, action: Action): void {
     .action(
       action<[string]>(async (context, [name]) => {
         const { consoleSocket, consoleLog } = await ask(context, 'vm.info', { name: parseName(name) });
+        if (consoleSocket === '')
+          throw new DiskswarmError(
+            'VM_STATE',
+            `machine "${name}" was adopted: its console is what its own QEMU arguments made of it`,
+            { data: { vm: name } },
+          );
         if (context.output.json) context.output.result({ socket: consoleSocket, log: consoleLog }, '');
         else await connectTerminal(consoleSocket, context);
       }),
@@ -117,9 +127,9 @@ function textOf(info: VmInfo): string {
   const lines = [
     lineOf({ ...info, reason: '' }),
     `  machine   ${info.machine}, ${info.accel}`,
-    ...(info.pid === null ? [] : [`  process   ${info.pid}`]),
+    ...(info.pid === null ? [] : [`  process   ${info.pid}${info.adopted ? ', adopted' : ''}`]),
     ...(info.args.length === 0 ? [] : [`  arguments ${info.args.join(' ')}`]),
-    `  console   ${info.consoleLog}`,
+    ...(info.consoleLog === '' ? [] : [`  console   ${info.consoleLog}`]),
     ...(info.reason === '' ? [] : [`  reason    ${info.reason}`]),
     ...(info.migration === null ? [] : ['  last migration', ...reportLines(info.migration)]),
   ];
