@@ -1,51 +1,15 @@
 /** Slowed writes: how fast they are answered, that nothing else waits, and that the delay ends with whoever set it. */
-import type { Clock, Timer } from '@diskswarm/core';
 import { systemClock } from '@diskswarm/core/system';
 import test from 'ava';
 import { LEASE_MS, WritePace } from '../src/attachment/write-pace.ts';
 import { exportOf, fileExport, image, MIB, scratch, serve } from './export-support/clients.ts';
 import { Conversation } from './export-support/conversation.ts';
 import { withHost } from './support/agent.ts';
+import { TestClock } from './support/test-clock.ts';
 
 const READ = 0;
 const WRITE = 1;
 const FLUSH = 3;
-
-/** Time that the test moves. */
-class TestClock implements Clock {
-  #nowUs = 5_000_000;
-  readonly #timers = new Set<{ readonly atUs: number; readonly callback: () => void }>();
-
-  nowUs(): number {
-    return this.#nowUs;
-  }
-
-  wallMs(): number {
-    return 0;
-  }
-
-  setTimer(delayMs: number, callback: () => void): Timer {
-    const timer = { atUs: this.#nowUs + delayMs * 1000, callback };
-    this.#timers.add(timer);
-    return { cancel: () => void this.#timers.delete(timer) };
-  }
-
-  get timers(): number {
-    return this.#timers.size;
-  }
-
-  advance(ms: number): void {
-    const endUs = this.#nowUs + ms * 1000;
-    for (;;) {
-      const [next] = [...this.#timers].filter(({ atUs }) => atUs <= endUs).sort((a, b) => a.atUs - b.atUs);
-      if (next === undefined) break;
-      this.#timers.delete(next);
-      this.#nowUs = Math.max(this.#nowUs, next.atUs);
-      next.callback();
-    }
-    this.#nowUs = endUs;
-  }
-}
 
 function world() {
   const clock = new TestClock();

@@ -255,6 +255,7 @@ interface ControlMethods {
       bandwidthBytesPerSecond: number | null;
       compress: boolean;
       autoConverge: boolean;
+      throttle: 'bradford' | 'adaptive' | 'off';
     },
     MigrationStatus | MigrationEstimate,
     MigrationStatus,

@@ -92,6 +92,7 @@ const SCHEMAS: { readonly [M in ControlMethod]: z.ZodType<ControlParams<M>> } = 
     bandwidthBytesPerSecond: z.int().min(1024).nullable(),
     compress: z.boolean(),
     autoConverge: z.boolean(),
+    throttle: z.enum(['bradford', 'adaptive', 'off']),
   }),
   'vm.migrateStatus': z.strictObject({ name, watch: z.boolean() }),
   'vm.migrateCancel': named,

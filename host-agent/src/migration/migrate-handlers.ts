@@ -39,6 +39,7 @@ export function migrateHandlers(agent: Agent, vms: VmManager, migrations: Migrat
         bytesPerSecond: params.bandwidthBytesPerSecond,
         compress: params.compress,
         autoConverge: params.autoConverge,
+        throttle: params.throttle,
       });
       await follow(
         agent,

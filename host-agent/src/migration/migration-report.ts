@@ -7,6 +7,7 @@
  */
 import type { Clock, HostId } from '@diskswarm/core';
 import type { MigrationMessage, SourceOutcome } from '@diskswarm/migration';
+import type { ThrottleRecord } from './write-throttle.ts';
 
 type Mark =
   | 'memory'
@@ -35,6 +36,9 @@ export class MigrationReport {
     this.#startedUs = clock.nowUs();
     this.#startedAt = new Date(clock.wallMs()).toISOString();
   }
+
+  /** How the guest's writes were slowed; asked whenever the record is. */
+  throttle: () => ThrottleRecord | null = () => null;
 
   /** Notes a moment, the first time it comes. */
   mark(what: Mark): void {
@@ -80,6 +84,7 @@ export class MigrationReport {
       rounds: this.#rounds.map(({ atUs, changedPieces, missingBytes }) => ({
         ...{ atMs: this.#since(this.#startedUs, atUs), changedPieces, missingBytes },
       })),
+      throttle: this.throttle(),
       memoryAtMs: at('memory'),
       stopAtMs: at('stop'),
       runningAtMs: at('running'),

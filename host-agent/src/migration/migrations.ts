@@ -11,6 +11,7 @@ import {
   encodeMigrationMessage,
   type MigrationMessage,
   type Prepare,
+  type ThrottlePolicy,
 } from '@diskswarm/migration';
 import type { PeerStream, StreamHandlers } from '@diskswarm/swarm';
 import type { Agent } from '../agent/agent.ts';
@@ -33,6 +34,7 @@ export interface MigrateOptions {
   readonly bytesPerSecond: number | null;
   readonly compress: boolean;
   readonly autoConverge: boolean;
+  readonly throttle: ThrottlePolicy;
 }
 
 export class Migrations implements MigrationPort {
@@ -103,6 +105,7 @@ export class Migrations implements MigrationPort {
         autoConverge: options.autoConverge,
         bytesPerSecond: options.bytesPerSecond,
       },
+      throttle: options.throttle,
     });
     this.#leaving.set(vm.name, runner);
     runner.start();

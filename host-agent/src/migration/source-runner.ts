@@ -22,6 +22,7 @@ import {
   type SourceEffect,
   type SourceEvent,
   type SourceState,
+  type ThrottlePolicy,
 } from '@diskswarm/migration';
 import type { QmpEvent } from '@diskswarm/qmp';
 import type { PeerStream } from '@diskswarm/swarm';
@@ -34,6 +35,7 @@ import type { Vm } from '../vm/vm.ts';
 import { type MemoryOptions, sourceCapabilities, sourceParameters } from './memory-settings.ts';
 import { MigrationReport } from './migration-report.ts';
 import { Runner } from './runner.ts';
+import { WriteThrottle } from './write-throttle.ts';
 
 export interface SourceOptions {
   readonly agent: Agent;
@@ -41,6 +43,8 @@ export interface SourceOptions {
   readonly to: HostId;
   readonly plan: MigrationPlan;
   readonly memory: MemoryOptions;
+  /** How the guest's writes are slowed when they outrun the link. */
+  readonly throttle: ThrottlePolicy;
 }
 
 /** What chunks get of the link while memory waits: those of rounds are as urgent as memory; the bulk of `postcopy` is not. */
@@ -50,6 +54,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
   readonly to: HostId;
   readonly vm: Vm;
   readonly report: MigrationReport;
+  readonly throttle: WriteThrottle;
   readonly #options: SourceOptions;
   readonly #agent: Agent;
   readonly #disks: readonly ManagedDisk[];
@@ -75,11 +80,19 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.#disks = vm.disks();
     this.vm = vm;
     this.to = to;
+    this.throttle = new WriteThrottle({
+      clock: agent.env.clock,
+      policy: options.throttle,
+      attachments: () => this.#disks.flatMap(({ attachment }) => attachment.attachment ?? []),
+      onSlowed: () => this.feed({ kind: 'slowed' }),
+    });
+    this.over.signal.addEventListener('abort', () => this.throttle.end(), { once: true });
     this.report = new MigrationReport(agent.env.clock, { migration: options.plan.migration, to, vm: vm.name });
   }
 
   /** Begins; what becomes of it is in `state`. */
   start(): void {
+    this.report.throttle = () => this.throttle.record;
     this.#forgetEvents = this.#qemu.qmp.onEvent((event) => this.#onQemu(event));
     const { plan, memory } = this.#options;
     const backgroundPart = BACKGROUND_PART[plan.diskMode];
@@ -97,6 +110,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
   /** A message of the destination. */
   hear(message: MigrationMessage): void {
     this.report.heard(message);
+    this.throttle.heard(message);
     this.feed({ kind: 'message', message, nowUs: this.#agent.env.clock.nowUs() });
   }
 
@@ -147,6 +161,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
           const { phase } = this.state;
           await sleep(this.#agent.env.clock, effect.afterMs, { signal: this.over.signal });
           if (this.state.phase !== phase) return;
+          await this.throttle.sealing();
           const generations: GenerationId[] = [];
           let changed = 0;
           for (const disk of this.#disks) {
@@ -156,12 +171,14 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
           }
           this.report.sealed(changed);
           this.feed({ kind: 'sealed', generations, nowUs: this.#agent.env.clock.nowUs() });
+          this.throttle.sealed(this.state.round);
         });
         return;
       case 'startMemory':
         this.work(() => this.#startMemory());
         return;
       case 'hold':
+        this.throttle.end();
         this.work(async () => {
           this.#handOvers = this.#disks.map((disk) => disk.live.handOver(this.to));
           await Promise.all(this.#handOvers.map((handOver) => handOver.held()));
@@ -237,6 +254,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
 
   #onQemu(event: QmpEvent): void {
     if (event.name === 'STOP') this.report.mark('stop');
+    if (event.name === 'STOP' || event.name === 'RESUME') this.throttle.setStill(event.name === 'STOP');
     if (event.name === 'SHUTDOWN') this.#lost('VM_STATE', `the guest of machine "${this.vm.name}" powered off`);
     if (event.name !== 'MIGRATION') return;
     const { status } = event.data;

@@ -49,8 +49,14 @@ export interface Backlog {
 export type BacklogEvent =
   /** The guest's writes in total, and the dirty bytes that no round holds. */
   | { readonly kind: 'written'; readonly writes: number; readonly dirtyBytes: number; readonly nowUs: number }
-  /** What was dirty until now is a round. */
-  | { readonly kind: 'sealed'; readonly round: number; readonly nowUs: number }
+  /** A round holds what was dirty, and was written, when its seal began. */
+  | {
+      readonly kind: 'sealed';
+      readonly round: number;
+      readonly writes: number;
+      readonly dirtyBytes: number;
+      readonly nowUs: number;
+    }
   /** The destination's word. */
   | { readonly kind: 'missing'; readonly round: number; readonly missingBytes: number; readonly nowUs: number };
 
@@ -95,9 +101,9 @@ export function applyBacklog(state: Backlog, event: BacklogEvent): Backlog {
         sealedAtUs: event.nowUs,
         roundBytes: null,
         missingBytes: 0,
-        roundWrites: state.writes - state.sealedWrites,
-        sealedWrites: state.writes,
-        roundDirtyBytes: state.dirtyBytes,
+        roundWrites: event.writes - state.sealedWrites,
+        sealedWrites: event.writes,
+        roundDirtyBytes: event.dirtyBytes,
         dirtyBytes: 0,
       };
     case 'missing':

@@ -45,7 +45,7 @@ export function initialThrottle(policy: ThrottlePolicy): Throttle {
   return { policy, delayUs: 0, raisedInRound: null, raisedToUs: 0 };
 }
 
-/** The throttle after one more look; ask a few times a second, and whenever a round is whole. */
+/** The throttle after one more look: a few times a second while a round is on its way, and once when it is whole. */
 export function adjustThrottle(throttle: Throttle, observation: ThrottleObservation): Throttle {
   if (throttle.policy === 'off' || observation.round < 2) return throttle;
   const delayUs = throttle.policy === 'bradford' ? doubled(throttle, observation) : adapted(throttle, observation);
@@ -60,14 +60,14 @@ function doubled({ delayUs, raisedInRound }: Throttle, observation: ThrottleObse
   const next = delayUs === 0 ? BRADFORD_DELAY_US : delayUs * 2;
   const many = pendingWrites >= (BRADFORD_WRITES * next) / BRADFORD_DELAY_US;
   // A whole round under this delay, and the next is as large: writes that touch the same place again are not pending twice.
-  const inVain = drained && raisedInRound !== null && round > raisedInRound;
+  const inVain = drained && raisedInRound !== null && round > raisedInRound && drainSeconds(observation) > IDLE_SECONDS;
   return many || inVain ? Math.min(MAX_WRITE_DELAY_US, next) : delayUs;
 }
 
 function adapted({ delayUs }: Throttle, observation: ThrottleObservation): number {
-  const { waitingBytes, drainBytesPerSecond, bytesPerWrite, writesPerSecond } = observation;
+  const { drainBytesPerSecond, bytesPerWrite, writesPerSecond } = observation;
   if (drainBytesPerSecond <= 0 && delayUs === 0) return 0;
-  const seconds = waitingBytes / Math.max(1, drainBytesPerSecond);
+  const seconds = drainSeconds(observation);
   const calm = seconds <= IDLE_SECONDS;
   if (delayUs === 0 && (calm || !outruns(observation))) return 0;
   const pressing = (writesPerSecond * delayUs) / 1e6 >= PRESSING;
@@ -77,6 +77,10 @@ function adapted({ delayUs }: Throttle, observation: ThrottleObservation): numbe
   const wantedUs = (bytesPerWrite * 1e6) / (part * Math.max(1, drainBytesPerSecond));
   const mostUs = Math.max(LEAST_DELAY_US, delayUs * 2);
   return Math.min(MAX_WRITE_DELAY_US, mostUs, Math.max(wantedUs, delayUs / 2, LEAST_DELAY_US));
+}
+
+function drainSeconds({ waitingBytes, drainBytesPerSecond }: ThrottleObservation): number {
+  return waitingBytes / Math.max(1, drainBytesPerSecond);
 }
 
 /** On its way a round is outrun when more was written since than sent of it; when it is over, when the next one is not clearly smaller. */

@@ -109,6 +109,7 @@ test('bradford: a whole round in vain doubles the delay too', (t) => {
   const begun = adjustThrottle(initialThrottle('bradford'), OUTRUN);
   t.is(begun.raisedInRound, 2);
   const few = { ...OUTRUN, pendingWrites: 5000 };
+  t.is(adjustThrottle(begun, { ...few, round: 3, waitingBytes: MB }).delayUs, 2048, 'little as it is');
   t.is(adjustThrottle(begun, few).delayUs, 2048, 'it began in this round');
   const next = adjustThrottle(begun, { ...few, round: 3 });
   t.like(next, { delayUs: 4096, raisedInRound: 3 });
@@ -167,7 +168,7 @@ function migrate(policy: ThrottlePolicy, load: Load): Course {
     slowedInRound = throttle.raisedInRound;
     maxDelayUs = Math.max(maxDelayUs, throttle.delayUs);
   };
-  backlog = applyBacklog(backlog, { kind: 'sealed', round, nowUs });
+  backlog = applyBacklog(backlog, { kind: 'sealed', round, writes, dirtyBytes, nowUs });
   backlog = applyBacklog(backlog, { kind: 'missing', round, missingBytes, nowUs });
   for (;;) {
     nowUs += STEP_US;
@@ -186,8 +187,8 @@ function migrate(policy: ThrottlePolicy, load: Load): Course {
     sealedUs = nowUs;
     round++;
     missingBytes = dirtyBytes;
+    backlog = applyBacklog(backlog, { kind: 'sealed', round, writes, dirtyBytes, nowUs });
     dirtyBytes = 0;
-    backlog = applyBacklog(backlog, { kind: 'sealed', round, nowUs });
     backlog = applyBacklog(backlog, { kind: 'missing', round, missingBytes, nowUs });
   }
 }
@@ -244,11 +245,15 @@ test('what waits: the rest of the round as it drains, and what was written since
     backlog = applyBacklog(backlog, event);
     return observe(backlog);
   };
-  tell({ kind: 'sealed', round: 1, nowUs: 0 });
+  tell({ kind: 'sealed', round: 1, writes: 1000, dirtyBytes: 0, nowUs: 0 });
   tell({ kind: 'missing', round: 1, missingBytes: 100 * MB, nowUs: 0 });
   tell({ kind: 'missing', round: 1, missingBytes: 0, nowUs: 10e6 });
   tell({ kind: 'written', writes: 3000, dirtyBytes: 8 * MB, nowUs: 10e6 });
-  t.like(tell({ kind: 'sealed', round: 2, nowUs: 10e6 }), { pendingWrites: 2000, waitingBytes: 8 * MB, growth: null });
+  t.like(tell({ kind: 'sealed', round: 2, writes: 3000, dirtyBytes: 8 * MB, nowUs: 10e6 }), {
+    pendingWrites: 2000,
+    waitingBytes: 8 * MB,
+    growth: null,
+  });
   const seen = tell({ kind: 'missing', round: 2, missingBytes: 40 * MB, nowUs: 11e6 });
   t.like(seen, { pendingWrites: 2000, waitingBytes: 40 * MB, drained: false });
   t.is(Math.round(seen.drainBytesPerSecond), 10 * MB);
@@ -271,7 +276,13 @@ test('rates and widths stay finite whatever comes', (t) => {
       dirtyBytes: fc.nat(),
       nowUs: fc.nat(),
     }),
-    fc.record({ kind: fc.constant('sealed' as const), round: fc.nat(5), nowUs: fc.nat() }),
+    fc.record({
+      kind: fc.constant('sealed' as const),
+      round: fc.nat(5),
+      writes: fc.nat(),
+      dirtyBytes: fc.nat(),
+      nowUs: fc.nat(),
+    }),
     fc.record({ kind: fc.constant('missing' as const), round: fc.nat(5), missingBytes: fc.nat(), nowUs: fc.nat() }),
   );
   fc.assert(

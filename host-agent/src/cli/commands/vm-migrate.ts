@@ -12,6 +12,7 @@ import type { Action } from '../program.ts';
 import { sizeText } from '../words.ts';
 
 const DISK_MODES = ['precopy', 'hybrid', 'postcopy'] as const;
+const THROTTLES = ['bradford', 'adaptive', 'off'] as const;
 
 interface MigrateOptions {
   readonly to: HostId;
@@ -21,6 +22,7 @@ interface MigrateOptions {
   readonly bandwidth?: number;
   readonly compress: boolean;
   readonly autoConverge?: boolean;
+  readonly throttle: (typeof THROTTLES)[number];
 }
 
 const PHASES: Readonly<Record<string, string>> = {
@@ -52,6 +54,12 @@ export function registerVmMigrateCommands(vm: Command, action: Action): void {
     )
     .option('--no-compress', 'send the memory as it is')
     .option('--auto-converge', 'slow the guest down when its memory changes faster than the link carries')
+    .option(
+      '--throttle <policy>',
+      'how its writes are slowed when they outrun the link: bradford (in doubling steps), adaptive (as the link drains), off',
+      (text) => parseChoice('throttle', text, THROTTLES),
+      'bradford' as const,
+    )
     .description('move a running machine to another host')
     .action(
       action<[string], MigrateOptions>(async (context, [argument], options) => {
@@ -65,6 +73,7 @@ export function registerVmMigrateCommands(vm: Command, action: Action): void {
           bandwidthBytesPerSecond: options.bandwidth ?? null,
           compress: options.compress,
           autoConverge: options.autoConverge === true,
+          throttle: options.throttle,
         };
         const result = await ask(context, 'vm.migrate', params, (status) => show(context, status));
         context.output.result(result, 'event' in result ? endOf(result) : planText(result));

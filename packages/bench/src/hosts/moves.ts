@@ -82,7 +82,7 @@ export async function moveByAgents(
     return await measure(options, lineOf(from), lineOf(to), async () => {
       await from.call('vm.migrate', {
         ...{ name: 'desk', to: to.hostId, plan: false, disk: mode, maxDowntimeMs: 300 },
-        ...{ bandwidthBytesPerSecond: null, compress: true, autoConverge: false },
+        ...{ bandwidthBytesPerSecond: null, compress: true, autoConverge: false, throttle: 'bradford' },
       });
       const { record } = await from.call('vm.migrateStatus', { name: 'desk', watch: true });
       const [first, second] = record.rounds as { atMs: number }[];
