@@ -21,11 +21,15 @@ interface Around {
     complete: boolean;
     piecesTotal: number;
     leaves: number;
-    has(): boolean;
+    has(piece?: number): boolean;
     missingIn(): Promise<{ piece: number }[]>;
   };
   doubted: boolean;
   wanted: boolean;
+  /** In how many rounds of a move a piece changed. */
+  changes: Map<number, number>;
+  /** Pieces of the last trace. */
+  trace: number[];
   /** What bringing a piece does. */
   bring: () => Promise<void>;
 }
@@ -52,6 +56,8 @@ function scenario(title: string, seed: number, run: (t: ExecutionContext, around
       view: viewOf(id('1'), false),
       doubted: false,
       wanted: false,
+      changes: new Map(),
+      trace: [],
       bring: async () => {},
     };
     const options = {
@@ -75,6 +81,7 @@ function scenario(title: string, seed: number, run: (t: ExecutionContext, around
           return around.doubted;
         },
         wholeManifest: async () => {},
+        history: { changesOf: (piece: number) => around.changes!.get(piece) ?? 0 },
       },
       chunks: {
         ensure: async (_view: unknown, piece: number, priority: number) => {
@@ -91,7 +98,7 @@ function scenario(title: string, seed: number, run: (t: ExecutionContext, around
         },
       },
       changed,
-      trace: () => [],
+      trace: () => around.trace!,
       sendAll: () => log.push('told'),
       isWanted: () => around.wanted,
     } as unknown as DiskCompletionOptions;
@@ -167,3 +174,32 @@ scenario('a disk that is wanted is tried again after pauses', 5, async (t, aroun
   t.true(around.log.filter((line) => /stopped/.test(line)).length >= 1);
   around.completion.stop();
 });
+
+scenario(
+  'pieces that changed in several rounds of a move come last, the hottest at the very end, also where a boot would want them first',
+  6,
+  async (t, around) => {
+    const { completion, log } = around;
+    around.trace = [1, 3];
+    around.changes = new Map([
+      [0, 5],
+      [1, 2],
+      [2, 1],
+    ]);
+    around.wanted = true;
+    const present = new Set<number>();
+    around.view.has = (piece) => present.has(piece!);
+    around.view.missingIn = async () => [0, 1, 2, 3].filter((piece) => !present.has(piece)).map((piece) => ({ piece }));
+    around.bring = async () => {
+      for (const line of log.filter((told) => told.startsWith('bring'))) present.add(Number(line.split(' ')[1]));
+      around.view.complete = present.size === 4;
+    };
+    completion.update();
+    await around.changed.until(() => around.view.complete, never);
+    t.deepEqual(
+      log.filter((line) => line.startsWith('bring')),
+      ['bring 3 early', 'bring 2', 'bring 1', 'bring 0'],
+    );
+    completion.stop();
+  },
+);

@@ -79,6 +79,7 @@ test('of two generations that come together the newer one stays, however long lo
     store,
     pages,
     fetch: {} as PageFetch,
+    isRound: () => false,
     listener: {
       headChanged: (view) => heads.push(view.subject.generation.slice(0, 2)),
       learned: () => {},
@@ -120,6 +121,7 @@ test('a piece that came just before a seal is offered under the sealed generatio
     store,
     pages,
     fetch: {} as PageFetch,
+    isRound: () => false,
     listener,
   });
   await content.adopt(() => generation(1, before));

@@ -29,11 +29,14 @@ import {
   type ExtensionMessage,
   encodeExtension,
   generationMessages,
-  MAX_EPOCH_RECORDS,
+  PACKED_EXTENSION,
   PieceSpaces,
 } from '@diskswarm/wire';
 import type { ChannelLink } from './channel-link.ts';
+import { ChannelPacking } from './channel-packing.ts';
+import { DiskHearing } from './disk-hearing.ts';
 import { MAX_PEER_REQUESTS } from './limits.ts';
+import type { PackingTotals } from './packing-statistics.ts';
 import { PathRequests } from './path-requests.ts';
 import { PeerServing } from './peer-serving.ts';
 import type { ChannelClose, ChannelHandlers, DiskMembership, OfferedGeneration, RequestToken } from './ports.ts';
@@ -60,8 +63,8 @@ export class DiskChannel {
   readonly #requests = new Map<RequestToken, { readonly lane: ChannelLane; readonly index: number }>();
   readonly #paths = new PathRequests();
   readonly #gate: RosterGate;
-  /** Epoch records that came ahead of their generation. */
-  #epochs: Uint8Array[] = [];
+  readonly #hearing: DiskHearing;
+  readonly #packing: ChannelPacking;
   readonly #received: RateMeter;
   readonly #sent: RateMeter;
   #handlers: ChannelHandlers | null = null;
@@ -80,6 +83,14 @@ export class DiskChannel {
     this.#received = new RateMeter(link.clock);
     this.#sent = new RateMeter(link.clock);
     const infoHash = infoHashOf(topicOf(options.secret, this.disk));
+    this.#packing = new ChannelPacking({
+      membership: this.#membership,
+      buffers: this.#buffers,
+      handlers: () => this.#handlers,
+      askAgain: (lane, index, token) => this.#ask(lane, index, token, null),
+      tell: (compressed) => this.#say({ kind: 'packing', compressed }),
+      failed: (error) => this.#failed(error),
+    });
     this.#halves = { control: this.#half('control', infoHash), bulk: this.#half('bulk', infoHash) };
     this.#gate = new RosterGate({
       accept: (bundle) => this.#handlers?.onRoster(bundle) ?? Promise.resolve(),
@@ -90,6 +101,17 @@ export class DiskChannel {
         this.#handlers?.onReady();
       },
       onError: (error) => this.#failed(error),
+    });
+    this.#hearing = new DiskHearing({
+      gate: this.#gate,
+      spaces: this.#spaces,
+      paths: this.#paths,
+      handlers: () => this.#handlers,
+      onPath: (message) =>
+        this.#halves.control.serving.pathRequested(message, (pages) =>
+          this.#say({ kind: 'pages', request: message.request, pages }),
+        ),
+      onPacking: (compressed) => this.#packing.serving.accept(compressed),
     });
   }
 
@@ -137,6 +159,11 @@ export class DiskChannel {
     return this.#sent;
   }
 
+  /** Chunks of this disk that travelled between the two in fewer bytes than they have, since the channel was opened. */
+  get packing(): { readonly sent: PackingTotals; readonly received: PackingTotals } {
+    return this.#packing.totals;
+  }
+
   /** Requests of ours that wait for an answer. */
   get outstanding(): number {
     return this.#requests.size;
@@ -149,22 +176,29 @@ export class DiskChannel {
 
   /**
    * Asks for a chunk; the answer comes as `onPiece` or `onRejected` with the token returned.
+   * `base` is a chunk that is here, of which the answer may be told as what differs.
    * Null when that cannot be sent: not ready, choked, already asked on this lane, or nobody opened the generation here.
    */
-  request(wanted: { generation: GenerationId; piece: PieceIndex; lane: ChannelLane }): RequestToken | null {
+  request(wanted: {
+    generation: GenerationId;
+    piece: PieceIndex;
+    lane: ChannelLane;
+    base?: ChunkId | null;
+  }): RequestToken | null {
     const space = this.#spaces.of(wanted.generation);
     if (!this.ready || space === undefined || wanted.piece >= space.pieces) return null;
-    const half = this.#halves[wanted.lane];
-    const index = space.space + wanted.piece;
-    if (!half.wire.request(index)) return null;
     const token = this.#nextToken++;
-    half.tokens.set(index, token);
-    this.#requests.set(token, { lane: wanted.lane, index });
-    return token;
+    return this.#ask(wanted.lane, space.space + wanted.piece, token, wanted.base ?? null) ? token : null;
+  }
+
+  /** Whether chunks may come compressed from now on. */
+  acceptCompressed(compressed: boolean): void {
+    this.#packing.accept(compressed);
   }
 
   /** Takes a request back: no answer is told. Unknown and answered tokens are fine. */
   cancel(token: RequestToken): void {
+    this.#packing.arrivals.forget(token);
     const request = this.#requests.get(token);
     if (request === undefined) return;
     this.#requests.delete(token);
@@ -262,6 +296,7 @@ export class DiskChannel {
     }
     this.#requests.clear();
     this.#paths.close();
+    this.#packing.arrivals.close();
     this.#handlers?.onClose(reason);
     this.#handlers = null;
   }
@@ -286,20 +321,28 @@ export class DiskChannel {
           if (kind === 'control') this.sendRoster(this.#membership.rosterBundle());
           this.#gate.update();
         },
-        onRequest: (index) => serving.requested(index),
+        onRequest: (index, base) => serving.requested(index, base),
         onCancel: (index) => serving.cancelled(index),
         onPiece: (index, bytes, cancelled) => {
           this.#received.add(bytes.length);
           const token = cancelled ? undefined : this.#answered(kind, index);
-          if (token !== undefined) this.#handlers?.onPiece(token, bytes);
-          else this.release(bytes);
+          if (token === undefined) return this.release(bytes);
+          this.#packing.arrivals.forget(token);
+          this.#handlers?.onPiece(token, bytes, bytes.length);
+        },
+        onPacked: (index, packed, cancelled) => {
+          this.#received.add(packed.body.length);
+          const token = cancelled ? undefined : this.#answered(kind, index);
+          if (token !== undefined) this.#packing.arrivals.take(kind, index, token, packed);
         },
         onReject: (index, cancelled) => {
           const token = cancelled ? undefined : this.#answered(kind, index);
-          if (token !== undefined) this.#handlers?.onRejected(token);
+          if (token === undefined) return;
+          this.#packing.arrivals.forget(token);
+          this.#handlers?.onRejected(token);
         },
         onChoke: () => this.#gate.update(),
-        onExtension: (name, payload) => this.#hear(decodeExtension(name, payload), payload.length),
+        onExtension: (name, payload) => this.#hearing.hear(decodeExtension(name, payload), payload.length),
       },
     );
     const serving = new PeerServing({
@@ -311,6 +354,7 @@ export class DiskChannel {
       gate: kind === 'control' ? this.#link.share.faults : this.#link.share.background,
       buffers: this.#buffers,
       sent: this.#sent,
+      packing: () => (wire.supports(PACKED_EXTENSION) ? this.#packing.serving : null),
       wire: () => wire,
       backlogBytes: () => this.#link.lane(kind)?.backlogBytesOf(this.number) ?? 0,
       drop: (index) => this.#link.lane(kind)?.drop(this.number, index) ?? false,
@@ -322,6 +366,14 @@ export class DiskChannel {
     if (half.opened) return;
     half.opened = true;
     half.wire.open();
+  }
+
+  #ask(lane: ChannelLane, index: number, token: RequestToken, base: ChunkId | null): boolean {
+    const half = this.#halves[lane];
+    if (!half.wire.request(index, base)) return false;
+    half.tokens.set(index, token);
+    this.#requests.set(token, { lane, index });
+    return true;
   }
 
   #answered(lane: ChannelLane, index: number): RequestToken | undefined {
@@ -336,57 +388,6 @@ export class DiskChannel {
     if (this.#closed) return;
     const { name, payload } = encodeExtension(message);
     this.#halves[message.kind === 'trace' ? 'bulk' : 'control'].wire.extension(name, payload);
-  }
-
-  #hear(message: ExtensionMessage, lengthBytes: number): void {
-    if (message.kind === 'roster') {
-      this.#gate.roster(message.bundle);
-      return;
-    }
-    if (!this.#gate.begun && message.kind !== 'trace') {
-      throw new DiskswarmError('PROTOCOL_ERROR', `a ${message.kind} message before the roster`);
-    }
-    switch (message.kind) {
-      case 'epochs':
-        this.#epochs.push(...message.epochs);
-        if (this.#epochs.length > MAX_EPOCH_RECORDS)
-          throw new DiskswarmError('PROTOCOL_ERROR', 'too many epoch records');
-        break;
-      case 'generation': {
-        const { space, pieces, generation, record } = message;
-        const epochs = [...this.#epochs, ...message.epochs];
-        this.#epochs = [];
-        this.#spaces.adopt(space, generation, pieces);
-        this.#gate.pass(lengthBytes, () => this.#handlers?.onGeneration({ generation, pieces, record, epochs }));
-        break;
-      }
-      case 'claims': {
-        const space = this.#spaces.at(message.space);
-        if (space === undefined || Math.max(message.has.end, message.lacks.end) > space.pieces) {
-          throw new DiskswarmError('PROTOCOL_ERROR', 'claims about pieces that nobody opened');
-        }
-        const { has, lacks } = message;
-        this.#gate.pass(lengthBytes, () => this.#handlers?.onClaims(space.generation, has, lacks));
-        break;
-      }
-      case 'path': {
-        const { request } = message;
-        this.#halves.control.serving.pathRequested(message, (pages) => this.#say({ kind: 'pages', request, pages }));
-        break;
-      }
-      case 'pages':
-        this.#paths.answered(message.request, message.pages);
-        break;
-      case 'trace':
-        this.#gate.pass(lengthBytes, () => this.#handlers?.onTrace(message.generation, message.trace));
-        break;
-      case 'ownership':
-        this.#gate.pass(lengthBytes, () => this.#handlers?.onOwnership(message.message));
-        break;
-      case 'migration':
-        this.#gate.pass(lengthBytes, () => this.#handlers?.onMigration(message.message));
-        break;
-    }
   }
 
   #failed(error: unknown): void {

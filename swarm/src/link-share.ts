@@ -25,7 +25,7 @@ export interface Gate {
 export interface LinkSplit {
   /** Of everything that is sent to the host; null for no limit. */
   readonly bytesPerSecond: number | null;
-  /** Part of the link that the background gets while memory waits, above 0 and below 1. */
+  /** Part of the link that the background gets while memory waits, below 1; 0: nothing, waiting or not. */
   readonly backgroundPart: number;
 }
 
@@ -86,6 +86,7 @@ export class LinkShare {
   }
 
   #heldMs(): number {
+    if (this.#backgroundPart === 0) return STILL_MS;
     if (this.#aheadBytes <= SHARE_SLACK_BYTES || !this.#memoryWaits()) return 0;
     return Math.max(0, Math.ceil(STILL_MS - (this.#clock.nowUs() - this.#memoryAtUs) / 1000));
   }
@@ -102,6 +103,6 @@ export class LinkShare {
 
   #backgroundLeft(lengthBytes: number): void {
     this.#limit.take(lengthBytes);
-    this.#aheadBytes = this.#memoryWaits() ? this.#aheadBytes + lengthBytes : 0;
+    this.#aheadBytes = this.#memoryWaits() ? Math.max(0, this.#aheadBytes + lengthBytes) : 0;
   }
 }

@@ -9,6 +9,7 @@ import { DiskswarmError, PAGE_BYTES } from '@diskswarm/core';
 import type { BittorrentChannel, ChannelLane, ChunkBuffers, PathMessage, PieceSpaces } from '@diskswarm/wire';
 import { MAX_PEER_PATHS } from './limits.ts';
 import type { Gate } from './link-share.ts';
+import type { PackedServing } from './packed-serving.ts';
 import type { DiskMembership } from './ports.ts';
 import type { RateMeter } from './rate-meter.ts';
 import type { UploadJob, UploadQueue, UploadSource } from './upload-queue.ts';
@@ -22,6 +23,8 @@ export interface PeerServingOptions {
   readonly gate: Gate;
   readonly buffers: ChunkBuffers;
   readonly sent: RateMeter;
+  /** Null for a peer that knows whole chunks only. */
+  packing(): PackedServing | null;
   wire(): BittorrentChannel;
   backlogBytes(): number;
   /** Takes a piece back that has not begun to leave. */
@@ -39,8 +42,8 @@ export class PeerServing {
     this.#source = { lane: options.lane, gate: options.gate, backlogBytes: () => options.backlogBytes() };
   }
 
-  /** The peer asks for a chunk. */
-  requested(index: number): void {
+  /** The peer asks for a chunk; `base` is one that it holds. */
+  requested(index: number, base: ChunkId | null): void {
     const { spaces, membership, host, buffers } = this.#options;
     const { chunkSizeBytes } = membership;
     const found = spaces.find(index);
@@ -56,13 +59,20 @@ export class PeerServing {
         const bytes = await this.#read(() => membership.server.readPiece(generation, found.piece, host, room));
         const whole = bytes?.length === chunkSizeBytes ? bytes : null;
         if (whole?.buffer !== room.buffer) buffers.give(room);
-        if (this.#jobs.get(index) !== job) {
-          if (whole !== null) buffers.give(whole);
-          return;
-        }
+        const packing = this.#options.packing();
+        const packed = whole === null || packing === null ? null : await this.#read(() => packing.pack(whole, base));
+        const current = this.#jobs.get(index) === job;
+        if (whole !== null && (packed !== null || !current)) buffers.give(whole);
+        if (!current) return 0;
         this.#jobs.delete(index);
-        if (whole !== null) this.#options.sent.add(whole.length);
-        this.#options.wire().answer(index, whole);
+        if (packed === null || packing === null) this.#options.wire().answer(index, whole);
+        else {
+          packing.sent(packed, chunkSizeBytes);
+          this.#options.wire().answerPacked(index, packed);
+        }
+        const sentBytes = (packed?.body ?? whole)?.length ?? 0;
+        this.#options.sent.add(sentBytes);
+        return sentBytes;
       },
     };
     this.#jobs.set(index, job);
@@ -92,6 +102,7 @@ export class PeerServing {
         const pages = await this.#read(() => membership.server.readPath(root, piece, fromLevel, host));
         this.#paths -= 1;
         answer(pages ?? []);
+        return (pages?.length ?? 0) * PAGE_BYTES;
       },
     });
   }

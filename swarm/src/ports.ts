@@ -33,6 +33,11 @@ export interface DiskServer {
    * the disk, and the server may read into it and give it back as its answer; it may not touch it afterwards.
    */
   readPiece(generation: GenerationId, piece: PieceIndex, host: HostId, room: Uint8Array): Promise<Uint8Array | null>;
+  /**
+   * A whole chunk of the disk by its id, verified, in `room`, which is as long; null when it is not here through this disk. Peers are told only
+   * what differs from it.
+   */
+  readChunk(id: ChunkId, room: Uint8Array): Promise<Uint8Array | null>;
   /** Pages of the piece's path from `fromLevel` down to the leaf (level 0), without the all-zero ones below the first. */
   readPath(root: ChunkId, piece: PieceIndex, fromLevel: number, host: HostId): Promise<readonly Uint8Array[] | null>;
 }
@@ -62,8 +67,11 @@ export interface ChannelHandlers {
   onGeneration(offered: OfferedGeneration): void;
   /** Added to what the peer said before of this generation. */
   onClaims(generation: GenerationId, has: RangeSet, lacks: RangeSet): void;
-  /** A whole chunk, not verified; the bytes are the receiver's, who may give them back with `channel.release`. */
-  onPiece(token: RequestToken, bytes: Uint8Array): void;
+  /**
+   * A whole chunk, not verified, that travelled in `wireBytes`; the bytes are the receiver's, who may give them back with
+   * `channel.release`.
+   */
+  onPiece(token: RequestToken, bytes: Uint8Array, wireBytes: number): void;
   /** The peer does not serve this piece. */
   onRejected(token: RequestToken): void;
   onTrace(generation: GenerationId, trace: Uint8Array): void;

@@ -11,10 +11,10 @@ import { MAX_BULK_READS, MAX_SERVE_READS, SERVE_AHEAD_BYTES } from './limits.ts'
 import type { Gate } from './link-share.ts';
 import type { TokenBucket } from './token-bucket.ts';
 
-/** One thing asked for. `run` reads it, hands it to the lane and never rejects. */
+/** One thing asked for. `run` reads it, hands it to the lane and never rejects; it tells how many bytes leave, at most `lengthBytes`. */
 export interface UploadJob {
   readonly lengthBytes: number;
-  run(): Promise<void>;
+  run(): Promise<number>;
 }
 
 /** A lane of one disk of one peer. */
@@ -117,7 +117,10 @@ export class UploadQueue {
     queue.source.gate.take(job.lengthBytes);
     this.#reads[lane] += 1;
     queue.readingBytes += job.lengthBytes;
-    void job.run().then(() => {
+    void job.run().then((leavingBytes) => {
+      // Booked before it was known.
+      this.#limit.take(leavingBytes - job.lengthBytes);
+      queue.source.gate.take(leavingBytes - job.lengthBytes);
       this.#reads[lane] -= 1;
       queue.readingBytes -= job.lengthBytes;
       this.pump();

@@ -2,85 +2,14 @@
  * The fetch engine over real sessions, lanes and channels on modelled links (virtual time): a guest's faults while the
  * whole disk is pulled, peers that come, lie and go. Figures are of the model.
  */
-import { chunkIdOf } from '@diskswarm/chunk';
-import { type ChunkId, hasCode, PRIORITY, type Priority } from '@diskswarm/core';
+import { hasCode, PRIORITY } from '@diskswarm/core';
 import test from 'ava';
-import { type ChannelHandlers, type DiskChannel, FetchEngine, type FetchTimes } from '../src/index.ts';
-import { TestRandom } from './helpers/test-clock.ts';
-import { chunkOf, generationOne, offered, piece, rootOne, TestDisk, type TestMembership } from './helpers/test-host.ts';
+import { Fetcher } from './helpers/fetcher.ts';
+import { offered, TestDisk, type TestMembership } from './helpers/test-host.ts';
 import { serveAll, World } from './helpers/world.ts';
 
 const PIECES = 4000;
 const CHUNK = 65_536;
-const idOf = (index: number): ChunkId => chunkIdOf(new Uint8Array(chunkOf(index, CHUNK)));
-
-/** A host that fetches, and what its engine counted. */
-class Fetcher {
-  readonly world: World;
-  readonly engine: FetchEngine;
-  readonly membership: TestMembership;
-  readonly bytesBySource = new Map<string, number>();
-  readonly times: FetchTimes[] = [];
-
-  constructor(world: World, membership: TestMembership) {
-    this.world = world;
-    this.membership = membership;
-    this.engine = new FetchEngine({ clock: world.clock, random: new TestRandom(9) });
-    const known = membership.onChannel.bind(membership);
-    membership.onChannel = (channel) => this.#listen(channel, known(channel));
-    this.engine.addDisk(
-      {
-        disk: membership.disk,
-        chunkSizeBytes: CHUNK,
-        generationOf: () => generationOne,
-        holders: () =>
-          membership.ready
-            .filter((channel) => channel.knows(generationOne))
-            .map((channel) => ({ channel, certainty: 'unknown' as const })),
-      },
-      {
-        received: (host, bytes) => this.bytesBySource.set(host, (this.bytesBySource.get(host) ?? 0) + bytes),
-        fetched: (times) => this.times.push(times),
-      },
-    );
-  }
-
-  get(index: number, priority: Priority): Promise<Uint8Array> {
-    const { signal } = new AbortController();
-    const position = { disk: this.membership.disk, root: rootOne, piece: piece(index) };
-    return this.engine.get(idOf(index), position, priority, { signal });
-  }
-
-  /** Pulls pieces from `from` on, 64 gets at a time; resolves when all are here. */
-  async pull(from: number, to: number): Promise<void> {
-    let next = from;
-    const one = async (): Promise<void> => {
-      while (next < to) await this.get(next++, PRIORITY.bulk);
-    };
-    await Promise.all(Array.from({ length: 64 }, one));
-  }
-
-  #listen(channel: DiskChannel, handlers: ChannelHandlers): ChannelHandlers {
-    const { engine, membership } = this;
-    return {
-      ...handlers,
-      onReady: () => {
-        handlers.onReady();
-        engine.channelReady(channel, membership.disk);
-      },
-      onGeneration: (generation) => {
-        handlers.onGeneration(generation);
-        engine.claimsChanged(channel);
-      },
-      onPiece: (token, bytes) => engine.piece(channel, token, bytes),
-      onRejected: (token) => engine.rejected(channel, token),
-      onClose: (reason) => {
-        handlers.onClose(reason);
-        engine.channelClosed(channel);
-      },
-    };
-  }
-}
 
 interface Site {
   readonly world: World;

@@ -30,6 +30,7 @@ class FakeChannel implements FetchChannel {
   readonly cancelled: RequestToken[] = [];
   blamed: string | null = null;
   open = true;
+  compressed = false;
   onBlame: () => void = () => undefined;
 
   constructor(number: number) {
@@ -41,6 +42,10 @@ class FakeChannel implements FetchChannel {
     const token = this.asked.length + 1;
     this.asked.push({ token, piece: wanted.piece, lane: wanted.lane });
     return token;
+  }
+
+  acceptCompressed(compressed: boolean): void {
+    this.compressed = compressed;
   }
 
   cancel(token: RequestToken): void {
@@ -69,6 +74,7 @@ class Bench {
     disk,
     chunkSizeBytes: CHUNK,
     generationOf: (asked) => (asked === root ? generation : null),
+    baseOf: () => null,
     holders: () => this.channels.map((channel) => ({ channel, certainty: 'has' as const })),
   };
 

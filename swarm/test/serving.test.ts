@@ -160,7 +160,7 @@ test('the queue bounds reads, and keeps room for faults', async (t) => {
       return new Promise((resolve) => {
         finish.push(() => {
           running -= 1;
-          resolve();
+          resolve(1);
         });
       });
     },

@@ -67,7 +67,7 @@ test('what cannot be asked is not: unknown generation, piece beyond its end, ask
 
 test('a piece that is not served, or cannot be read, is rejected; so is a path', async (t) => {
   const { world, atHome, atOffice } = await connectedPair();
-  atHome.server = { readPiece: async () => null, readPath: async () => null };
+  atHome.server = { ...atHome.server, readPiece: async () => null, readPath: async () => null };
   const channel = atOffice.ready[0]!;
   const token = channel.request({ generation: generationOne, piece: piece(0), lane: 'control' })!;
   const pages = channel.requestPath({ root: rootOne, piece: piece(0), fromLevel: 0 });

@@ -119,6 +119,7 @@ export class Liar implements DiskMembership {
           (await lies.readPiece?.(piece, honest)) ?? (lies.readPiece === undefined ? new Uint8Array(honest) : null)
         );
       },
+      readChunk: async () => null,
       readPath: async (root, piece, fromLevel) => {
         if (root !== member.head.root) return null;
         this.asked.paths += 1;

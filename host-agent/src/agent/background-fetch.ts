@@ -1,5 +1,6 @@
 /**
- * Fetches all of a generation that is not here: first the pieces of the last trace in its order, then the rest from the start.
+ * Fetches all of a generation that is not here: first the pieces of the last trace in its order, then the rest from the start. Pieces that changed in
+ * more than one round of a move come last, the hottest at the very end: they will most likely change again before they are needed.
  *
  * Only a window of pieces is asked for at a time; what goes over the link, and when, is the scheduler's business. One run serves everybody who waits
  * for completeness; it ends when all is here, or when a newer generation took its place.
@@ -14,15 +15,18 @@ const WINDOW = 512;
 export class BackgroundFetch {
   readonly #chunks: PieceChunks;
   readonly #view: GenerationView;
+  readonly #changesOf: (piece: PieceIndex) => number;
   readonly #controller = new AbortController();
   #running = 0;
   /** Wakes the one loop that waits for room, or for the end. */
   #onRoom: (() => void) | null = null;
   #failure: unknown = null;
 
-  constructor(chunks: PieceChunks, view: GenerationView) {
+  /** `changesOf`: in how many rounds of a move the piece changed. */
+  constructor(chunks: PieceChunks, view: GenerationView, changesOf: (piece: PieceIndex) => number) {
     this.#chunks = chunks;
     this.#view = view;
+    this.#changesOf = changesOf;
   }
 
   get view(): GenerationView {
@@ -33,21 +37,33 @@ export class BackgroundFetch {
   async run(trace: readonly PieceIndex[], manifest: () => Promise<void>): Promise<void> {
     const { signal } = this.#controller;
     await this.#fetchAll(
-      trace.filter((piece) => piece < this.#view.piecesTotal),
+      trace.filter((piece) => piece < this.#view.piecesTotal && !this.#isHot(piece)),
       PRIORITY.workingSet,
     );
     await manifest();
+    const hot: PieceIndex[] = [];
     for (let leaf = 0; leaf < this.#view.leaves; leaf++) {
       this.#check(signal);
       const missing = await this.#view.missingIn(leaf);
-      for (const { piece } of missing) await this.#begin(piece, PRIORITY.bulk);
+      for (const { piece } of missing) {
+        if (this.#isHot(piece)) hot.push(piece);
+        else await this.#begin(piece, PRIORITY.bulk);
+      }
     }
+    await this.#fetchAll(
+      hot.sort((left, right) => this.#changesOf(left) - this.#changesOf(right)),
+      PRIORITY.bulk,
+    );
     while (this.#running > 0) await new Promise<void>((resolve) => (this.#onRoom = resolve));
     this.#check(signal);
   }
 
   stop(): void {
     this.#controller.abort();
+  }
+
+  #isHot(piece: PieceIndex): boolean {
+    return this.#changesOf(piece) > 1;
   }
 
   async #fetchAll(pieces: readonly PieceIndex[], priority: Priority): Promise<void> {

@@ -140,7 +140,11 @@ export class DiskCompletion {
     if (this.#run !== null) return this.#run;
     if (view === null || view.complete || this.#stopped) return null;
     this.#retry?.cancel();
-    const run: Run = { fetch: new BackgroundFetch(chunks, view), ended: false, failure: null };
+    const run: Run = {
+      fetch: new BackgroundFetch(chunks, view, (piece) => content.history.changesOf(piece)),
+      ended: false,
+      failure: null,
+    };
     this.#run = run;
     run.fetch
       .run(this.#options.trace(view.piecesTotal), () => content.wholeManifest())

@@ -7,13 +7,14 @@
 
 import { RangeSet } from '@diskswarm/bitfield';
 import { Geometry } from '@diskswarm/chunk';
-import type { ChunkStore, DiskId } from '@diskswarm/core';
+import type { ChunkStore, DiskId, GenerationId } from '@diskswarm/core';
 import { DiskswarmError, hasCode, PAGE_BYTES, PAGE_FANOUT, type PageId, type PieceIndex } from '@diskswarm/core';
 import type { Generation } from '@diskswarm/identity';
 import { compareLeaves, type LeafChange, sameIdAt } from '@diskswarm/manifest';
 import type { DiskPages } from './disk-pages.ts';
 import { GenerationView } from './generation-view.ts';
 import type { PageFetch } from './page-fetch.ts';
+import { PieceHistory } from './piece-history.ts';
 import { Turns } from './turns.ts';
 
 /** Manifests up to this size are fetched whole as soon as their generation is known; larger ones when somebody needs them. */
@@ -29,6 +30,7 @@ export interface ContentListener {
 }
 
 export class DiskContent {
+  readonly history: PieceHistory;
   readonly #disk: DiskId;
   readonly #chunkSizeBytes: number;
   readonly #store: ChunkStore;
@@ -52,7 +54,10 @@ export class DiskContent {
     pages: DiskPages;
     fetch: PageFetch;
     listener: ContentListener;
+    /** The generation is a round of a move, which another one follows. */
+    isRound: (generation: GenerationId) => boolean;
   }) {
+    this.history = new PieceHistory(options.isRound);
     this.#disk = options.disk;
     this.#chunkSizeBytes = options.chunkSizeBytes;
     this.#store = options.store;
@@ -210,6 +215,7 @@ export class DiskContent {
       if (hasCode(error, 'CHUNK_NOT_FOUND')) return null;
       throw error;
     }
+    this.history.moved(before, after, differences);
     return { since: before.subject.generation, pieces: changedPieces(differences) };
   }
 

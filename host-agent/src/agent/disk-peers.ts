@@ -29,6 +29,7 @@ import type {
   FetchHolder,
   OfferedGeneration,
 } from '@diskswarm/swarm';
+import type { DiskContent } from './disk-content.ts';
 import { bytesKey, type DiskRecords } from './disk-records.ts';
 import { firstAnswer } from './first-answer.ts';
 import type { GenerationView } from './generation-view.ts';
@@ -66,7 +67,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
   readonly #listener: PeersListener;
   readonly #fetch: FetchEngine;
   readonly #clock: Clock;
-  readonly #head: () => GenerationView | null;
+  readonly #content: () => Pick<DiskContent, 'head' | 'history'>;
   readonly #trace: () => Uint8Array | null;
   readonly #links = new Map<DiskChannel, PeerLink>();
   readonly #waiters = new Set<() => void>();
@@ -81,7 +82,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     fetch: FetchEngine;
     clock: Clock;
     listener: PeersListener;
-    head: () => GenerationView | null;
+    content: () => Pick<DiskContent, 'head' | 'history'>;
     trace: () => Uint8Array | null;
   }) {
     this.#records = options.records;
@@ -89,7 +90,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     this.#listener = options.listener;
     this.#fetch = options.fetch;
     this.#clock = options.clock;
-    this.#head = options.head;
+    this.#content = options.content;
     this.#trace = options.trace;
   }
 
@@ -112,9 +113,13 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
 
   /** The generation whose manifest has this root, as peers name it. */
   generationOf(root: ChunkId): GenerationId | null {
-    const head = this.#head();
+    const head = this.#content().head;
     if (head?.subject.root === root) return head.subject.generation;
     return this.#records.generationAt(root)?.id ?? null;
+  }
+
+  baseOf(piece: PieceIndex): ChunkId | null {
+    return this.#content().history.baseOf(piece);
   }
 
   *holders(generation: GenerationId, piece: PieceIndex): Generator<FetchHolder> {
@@ -171,7 +176,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
         }
         this.#fetch.claimsChanged(channel);
       },
-      onPiece: (token, bytes) => this.#fetch.piece(channel, token, bytes),
+      onPiece: (token, bytes, wireBytes) => this.#fetch.piece(channel, token, bytes, wireBytes),
       onRejected: (token) => this.#fetch.rejected(channel, token),
       onTrace: (generation, trace) => this.#listener.trace(generation, trace),
       onMigration: (message) => this.#listener.migration(link.host, new Uint8Array(message)),
@@ -197,7 +202,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
   /** Tells a host of the newest generation and of what is here of it. */
   announce(link: PeerLink): void {
     const head = this.#records.head;
-    const view = this.#head();
+    const view = this.#content().head;
     if (head === null || view === null || view.subject.generation !== head.id) return;
     if (!this.#open(link, head, view.piecesTotal)) return;
     this.#claimAll(link, view);
@@ -207,7 +212,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
 
   /** The newest generation is another, or better known: tells every host; `changed` are the pieces that differ from the one before. */
   announceAll(changed: { readonly since: GenerationId; readonly pieces: RangeSet } | null): void {
-    const view = this.#head();
+    const view = this.#content().head;
     if (view === null) return;
     const { generation } = view.subject;
     for (const link of this.links()) {
@@ -225,7 +230,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
   /** Tells a host of the newest generation, without claims. */
   announceRecord(link: PeerLink): void {
     const { head } = this.#records;
-    const view = this.#head();
+    const view = this.#content().head;
     if (head === null || view === null || view.subject.generation !== head.id) return;
     this.#open(link, head, view.piecesTotal);
   }
@@ -345,7 +350,7 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
       throw new DiskswarmError('PROTOCOL_ERROR', 'a generation under another name');
     const head = this.#records.head?.id !== before?.id;
     if (newEpochs || head) this.#listener.recordsChanged(head);
-    const view = this.#head();
+    const view = this.#content().head;
     if (view !== null && view.subject.generation === offered.generation && !link.told.has(offered.generation))
       this.#claimAll(link, view);
     this.#fetch.claimsChanged(link.channel); // The generation can be asked for on this channel now.

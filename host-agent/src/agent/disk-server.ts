@@ -56,6 +56,12 @@ export class StoreServer implements DiskServer {
     });
   }
 
+  async readChunk(id: ChunkId, room: Uint8Array): Promise<Uint8Array | null> {
+    if (!this.#store.has(id, this.#records.disk)) return null;
+    const lengthBytes = await this.#unlessAbsent(() => this.#store.verifiedRead(id, room));
+    return lengthBytes === room.length ? room : null;
+  }
+
   async readPath(root: ChunkId, piece: PieceIndex, fromLevel: number): Promise<readonly Uint8Array[] | null> {
     const record = this.#records.generationAt(root);
     if (record === null) return null;

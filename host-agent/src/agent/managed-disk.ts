@@ -72,7 +72,7 @@ export class ManagedDisk {
       fetch: env.fetch,
       clock,
       server: new StoreServer({ records, store, pages: this.pages }),
-      head: () => this.content.head,
+      content: () => this.content,
       trace: () => this.#trace.bytes,
       listener: {
         rosterChanged: () => this.#news.rosterChanged(),
@@ -92,6 +92,7 @@ export class ManagedDisk {
       store,
       pages: this.pages,
       fetch,
+      isRound: (generation) => records.generation(generation)?.kept === false,
       listener: {
         headChanged: (view) => {
           const { resolver } = this.attachment;

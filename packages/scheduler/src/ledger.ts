@@ -76,15 +76,16 @@ export class Ledger {
     return true;
   }
 
-  /** Ends a request with its answer, and learns from it. */
-  answered(request: Request, nowUs: number): void {
+  /** Ends a request with its answer, which came in `arrivedBytes`, and learns from it. */
+  answered(request: Request, arrivedBytes: number, nowUs: number): void {
     const { peer, entry, sentAtUs } = request;
     const { lengthBytes } = entry.want;
     peer.late = false;
     if (request.measured) {
-      peer.model.learn(lengthBytes, sentAtUs, request.expectedUs, nowUs);
+      const whole = arrivedBytes >= lengthBytes;
+      peer.model.learn(arrivedBytes, sentAtUs, request.expectedUs, nowUs, { whole });
       if (request.lane === 'bulk') {
-        const baseUs = peer.model.baseUs(lengthBytes)!;
+        const baseUs = peer.model.baseUs(arrivedBytes)!;
         const sample = { bytes: lengthBytes, sentAtUs, baseUs, queueUs: nowUs - sentAtUs - baseUs };
         peer.credit.learn({ ...sample, outstandingBytes: peer.outstandingBytes }, nowUs);
         this.credit.learn({ ...sample, outstandingBytes: this.backgroundBytes + this.faultBytes }, nowUs);

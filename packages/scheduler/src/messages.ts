@@ -56,8 +56,8 @@ export type SchedulerEvent =
   | { readonly type: 'peerDown'; readonly peer: HostId }
   /** What `whoHas` says of this peer and disk has changed. */
   | { readonly type: 'claims'; readonly peer: HostId; readonly disk: DiskId }
-  /** Verified bytes came. */
-  | { readonly type: 'arrived'; readonly peer: HostId; readonly key: string }
+  /** Verified bytes came, in `lengthBytes`: fewer than the want's where they travelled packed. */
+  | { readonly type: 'arrived'; readonly peer: HostId; readonly key: string; readonly lengthBytes?: number }
   /** Bytes came that are not the chunk. */
   | { readonly type: 'corrupt'; readonly peer: HostId; readonly key: string }
   | { readonly type: 'rejected'; readonly peer: HostId; readonly key: string }

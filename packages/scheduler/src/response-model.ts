@@ -50,8 +50,17 @@ export class ResponseModel {
     return least;
   }
 
-  /** Learns from an answer to a request of `sentAtUs` that was expected to take `expectedUs`. */
-  learn(lengthBytes: number, sentAtUs: number, expectedUs: number, nowUs: number): void {
+  /**
+   * Learns from an answer of `lengthBytes` to a request of `sentAtUs` that was expected to take `expectedUs`. One that is not the `whole`
+   * chunk, because it travelled packed, says how long such a one takes and nothing of the rate: what it took was not the link's doing.
+   */
+  learn(
+    lengthBytes: number,
+    sentAtUs: number,
+    expectedUs: number,
+    nowUs: number,
+    { whole = true }: { whole?: boolean } = {},
+  ): void {
     const responseUs = Math.max(1, nowUs - sentAtUs);
     const sizeClass = Math.floor(Math.log2(lengthBytes));
     const known = this.#shortest.get(sizeClass);
@@ -66,6 +75,10 @@ export class ResponseModel {
       known.currentUs = Math.min(known.currentUs, responseUs);
     }
     this.learnError(responseUs, expectedUs);
+    if (!whole) {
+      this.#lastAnswerUs = nowUs;
+      return;
+    }
     this.#busyBytes += lengthBytes;
     this.#busyUs += Math.min(MAX_BUSY_US, nowUs - Math.max(sentAtUs, this.#lastAnswerUs));
     this.#lastAnswerUs = nowUs;

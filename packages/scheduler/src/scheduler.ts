@@ -86,6 +86,11 @@ export class Scheduler {
     };
   }
 
+  /** What a peer's link carried lately, while busy with whole chunks; null before enough was measured. */
+  bytesPerSecondOf(peer: HostId): number | null {
+    return this.#ledger.peers.get(peer)?.model.bytesPerSecond ?? null;
+  }
+
   #take(event: Exclude<SchedulerEvent, { type: 'timer' }>): void {
     switch (event.type) {
       case 'want':
@@ -126,7 +131,7 @@ export class Scheduler {
         this.#unban(event.peer);
         break;
       case 'arrived':
-        this.#arrived(event.peer, event.key);
+        this.#arrived(event.peer, event.key, event.lengthBytes);
         break;
       case 'corrupt':
         this.#corrupt(event.peer, event.key);
@@ -202,10 +207,10 @@ export class Scheduler {
     this.#changed();
   }
 
-  #arrived(id: HostId, key: string): void {
+  #arrived(id: HostId, key: string, lengthBytes = this.#wants.entries.get(key)?.want.lengthBytes ?? 0): void {
     const entry = this.#wants.entries.get(key);
     const request = entry?.requests.get(id);
-    if (request !== undefined) this.#ledger.answered(request, this.#dispatch.nowUs);
+    if (request !== undefined) this.#ledger.answered(request, lengthBytes, this.#dispatch.nowUs);
     if (entry !== undefined) this.#dispatch.finish(entry);
   }
 

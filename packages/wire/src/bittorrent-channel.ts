@@ -3,17 +3,28 @@
  *
  * The library speaks handshake, extensions, interest, choke, request, piece, cancel and reject; the framer in front of it
  * bounds every message first. Requests are whole chunks named by their index in the channel's piece spaces. Every request
- * has exactly one answer, a piece or a reject, also after a cancel (BEP 6), and an answer to nothing is a violation.
+ * has exactly one answer, a piece, a packed one or a reject, also after a cancel (BEP 6); an answer to nothing is a violation.
+ * Packed pieces (packed-piece.ts) go past the library, which is told on both sides that the request was rejected.
  * Bytes go in and out by the two methods its stream is built on, so that a message is handled in the turn it arrives in
  * and the stream's queues, which have no bound of ours, stay empty; the package's version is pinned for that.
  * Its timers (keep-alive, request timeout) and its view of availability stay unused.
  */
 /// <reference path="./bittorrent-protocol.d.ts" />
-import { DiskswarmError, decodeCanonical, toHex } from '@diskswarm/core';
+import { type ChunkId, DiskswarmError, decodeCanonical, toHex } from '@diskswarm/core';
 import Wire from 'bittorrent-protocol';
 import type { ChunkBuffers } from './chunk-buffers.ts';
 import { INDEX_SPACE, MAX_EXTENDED_HANDSHAKE_BYTES, MAX_EXTENSION_BYTES } from './limits.ts';
 import { MESSAGE_ID, MessageFramer } from './message-framer.ts';
+import {
+  BASE_EXTENSION,
+  type BaseHint,
+  decodeBase,
+  decodePacked,
+  encodeBase,
+  encodePackedHead,
+  PACKED_EXTENSION,
+  type PackedChunk,
+} from './packed-piece.ts';
 
 /** What the conversation tells its user; calls come from within `receive`. */
 export interface BittorrentHandlers {
@@ -21,11 +32,14 @@ export interface BittorrentHandlers {
   send(views: readonly Uint8Array[], piece: number | null): void;
   /** Both handshakes are done: extensions and requests may go out. */
   onReady(): void;
-  onRequest(index: number): void;
+  /** `base`: a chunk that the peer holds, to which the answer may be a delta. */
+  onRequest(index: number, base: ChunkId | null): void;
   /** The request is answered with a reject unless its piece has left already. */
   onCancel(index: number): void;
   /** `bytes` are the receiver's own, a whole chunk, not verified; `cancelled` when nobody waits any more. */
   onPiece(index: number, bytes: Uint8Array, cancelled: boolean): void;
+  /** As `onPiece`, in the form it came in; the body is the receiver's own. */
+  onPacked(index: number, packed: PackedChunk, cancelled: boolean): void;
   onReject(index: number, cancelled: boolean): void;
   onChoke(choked: boolean): void;
   onExtension(name: string, payload: Uint8Array): void;
@@ -89,6 +103,10 @@ export class BittorrentChannel {
   readonly #due = new Map<number, { answers: number; wanted: boolean }>();
   /** Requests of the peer that wait for our answer. */
   readonly #peerRequests = new Map<number, Respond>();
+  /** What the peer said right before its next request. */
+  #hint: BaseHint | null = null;
+  /** The library says something that the peer has no business hearing. */
+  #muted = false;
   #handshakeSeen = false;
   #ready = false;
   #closed = false;
@@ -97,7 +115,7 @@ export class BittorrentChannel {
     this.#options = options;
     this.#handlers = handlers;
     this.#wire = new DirectWire((views, piece) => {
-      if (!this.#closed) handlers.send(views, piece);
+      if (!this.#closed && !this.#muted) handlers.send(views, piece);
     });
     this.#framer = new MessageFramer({
       chunkSizeBytes: options.chunkSizeBytes,
@@ -135,12 +153,16 @@ export class BittorrentChannel {
     if (!this.#closed) this.#framer.push(bytes);
   }
 
-  /** Asks for a chunk; false when the peer chokes us or the index is already asked for. */
-  request(index: number): boolean {
+  /**
+   * Asks for a chunk; false when the peer chokes us or the index is already asked for. `base` is a chunk that is here: a peer that knows how may
+   * answer with what differs from it.
+   */
+  request(index: number, base: ChunkId | null = null): boolean {
     if (this.#closed || !this.#ready || this.#wire.peerChoking) return false;
     const due = this.#due.get(index);
     if (due?.wanted === true) return false;
     this.#due.set(index, { answers: (due?.answers ?? 0) + 1, wanted: true });
+    if (base !== null) this.extension(BASE_EXTENSION, encodeBase({ index, base }));
     this.#wire.request(index, 0, this.#options.chunkSizeBytes, ignoreOutcome);
     return true;
   }
@@ -160,6 +182,22 @@ export class BittorrentChannel {
     this.#peerRequests.delete(index);
     if (bytes === null) respond(new Error('rejected'));
     else respond(null, bytes);
+  }
+
+  /** As `answer`, in fewer bytes, to a peer that supports PACKED_EXTENSION; the body may not change until it has left. */
+  answerPacked(index: number, packed: PackedChunk): void {
+    const respond = this.#peerRequests.get(index);
+    const number = this.#wire.peerExtendedMapping[PACKED_EXTENSION];
+    if (respond === undefined || number === undefined || this.#closed) return;
+    this.#peerRequests.delete(index);
+    this.#muted = true;
+    respond(new Error('answered in another form'));
+    this.#muted = false;
+    const head = encodePackedHead(index, packed);
+    const prefix = new Uint8Array(6);
+    new DataView(prefix.buffer).setUint32(0, 2 + head.length + packed.body.length);
+    prefix.set([MESSAGE_ID.extended, number], 4);
+    this.#handlers.send([prefix, head, packed.body], index);
   }
 
   /** Tells the peer that a piece it cancelled, and that `answer` had given out, was taken back before it left. */
@@ -206,7 +244,20 @@ export class BittorrentChannel {
     else if (Buffer.compare(message.subarray(0, PROTOCOL_NAME.length), PROTOCOL_NAME) !== 0)
       violation('not a BitTorrent handshake');
     this.#handshakeSeen = true;
-    this.#wire._write(message, ignoreOutcome);
+    const name = message[4] === MESSAGE_ID.extended ? this.#wire.extendedMapping[message[5]!] : undefined;
+    if (this.#ready && name === PACKED_EXTENSION) this.#receivePacked(message.subarray(6));
+    else this.#wire._write(message, ignoreOutcome);
+  }
+
+  #receivePacked(payload: Uint8Array): void {
+    const { index, packed } = decodePacked(payload, this.#options.chunkSizeBytes);
+    const due = this.#takeAnswer(index);
+    const { wanted } = due;
+    due.wanted = false; // As with a piece.
+    this.#muted = true;
+    this.#wire._write(rejectOf(index, this.#options.chunkSizeBytes), ignoreOutcome);
+    this.#muted = false;
+    this.#handlers.onPacked(index, packed, !wanted);
   }
 
   /** Rules that need more than a message's length. */
@@ -240,19 +291,22 @@ export class BittorrentChannel {
     });
     wire.on('extended', (name, payload) => {
       if (name === 'handshake') this.#becomeReady();
+      else if (name === BASE_EXTENSION && payload instanceof Uint8Array) this.#hint = decodeBase(payload);
       else if (typeof name === 'string' && payload instanceof Uint8Array) this.#handlers.onExtension(name, payload);
       else violation('an extension that was not offered');
     });
     wire.on('choke', () => this.#handlers.onChoke(true));
     wire.on('unchoke', () => this.#handlers.onChoke(false));
     wire.on('request', (index, _offset, _length, respond) => {
+      const base = this.#hint?.index === index ? this.#hint.base : null;
+      this.#hint = null;
       if (this.#peerRequests.has(index)) violation('the same chunk asked for twice');
       if (this.#peerRequests.size >= this.#options.maxPeerRequests) {
         respond(new Error('too many requests'));
         return;
       }
       this.#peerRequests.set(index, respond);
-      this.#handlers.onRequest(index);
+      this.#handlers.onRequest(index, base);
     });
     wire.on('cancel', (index) => {
       if (this.#peerRequests.delete(index)) wire.reject(index, 0, this.#options.chunkSizeBytes);
@@ -266,6 +320,7 @@ export class BittorrentChannel {
       this.#handlers.onPiece(index, bytes, !wanted);
     });
     wire.on('reject', (index) => {
+      if (this.#muted) return;
       const due = this.#takeAnswer(index);
       // Answers to one index keep their order: while another is due, this one belongs to a cancelled request.
       const wanted = due.wanted && due.answers === 0;
@@ -296,6 +351,15 @@ function violation(why: string): never {
 }
 
 function ignoreOutcome(): void {}
+
+function rejectOf(index: number, chunkSizeBytes: number): Uint8Array {
+  const message = new DataView(new ArrayBuffer(17));
+  message.setUint32(0, 13);
+  message.setUint8(4, MESSAGE_ID.reject);
+  message.setUint32(5, index);
+  message.setUint32(13, chunkSizeBytes);
+  return new Uint8Array(message.buffer);
+}
 
 function extensionNamed(name: string): new () => object {
   class Extension {}

@@ -18,6 +18,8 @@ declare module 'bittorrent-protocol' {
     readonly peerChoking: boolean;
     readonly amChoking: boolean;
     readonly peerExtendedMapping: Record<string, number>;
+    /** Our own extensions, by the numbers that the peer uses. */
+    readonly extendedMapping: Record<number, string>;
     handshake(infoHash: Uint8Array, peerId: Uint8Array, extensions: { fast: boolean }): void;
     use(extension: new () => object): void;
     choke(): void;

@@ -29,6 +29,7 @@ import {
   MAX_GENERATION_RECORD_BYTES,
   MAX_PATH_PAGES,
 } from './limits.ts';
+import { BASE_EXTENSION, PACKED_EXTENSION } from './packed-piece.ts';
 
 /** The disk's signed roster with the wrapped secrets; the first message each way. */
 export interface RosterMessage {
@@ -92,6 +93,12 @@ export interface MigrationMessage {
   readonly message: Uint8Array;
 }
 
+/** Whether chunks for the sender may come compressed from now on; not before it says so. */
+export interface PackingMessage {
+  readonly kind: 'packing';
+  readonly compressed: boolean;
+}
+
 export type ExtensionMessage =
   | RosterMessage
   | GenerationMessage
@@ -101,7 +108,8 @@ export type ExtensionMessage =
   | PagesMessage
   | TraceMessage
   | OwnershipMessage
-  | MigrationMessage;
+  | MigrationMessage
+  | PackingMessage;
 
 const PREFIX = 'ds_';
 
@@ -115,8 +123,11 @@ export const CONTROL_EXTENSIONS: readonly string[] = [
   'pages',
   'ownership',
   'migration',
-].map((kind) => PREFIX + kind);
-export const BULK_EXTENSIONS: readonly string[] = [`${PREFIX}trace`];
+  'packing',
+]
+  .map((kind) => PREFIX + kind)
+  .concat(BASE_EXTENSION, PACKED_EXTENSION);
+export const BULK_EXTENSIONS: readonly string[] = [`${PREFIX}trace`, BASE_EXTENSION, PACKED_EXTENSION];
 
 /** Name and payload of a message. Throws LIMIT_EXCEEDED when it does not fit one. */
 export function encodeExtension(message: ExtensionMessage): { name: string; payload: Uint8Array } {
@@ -159,6 +170,8 @@ function payloadOf(message: ExtensionMessage): Uint8Array {
       return encode({ pages: message.pages, request: message.request });
     case 'trace':
       return encode({ id: idToBytes(message.generation), trace: message.trace });
+    case 'packing':
+      return Uint8Array.of(message.compressed ? 1 : 0);
   }
 }
 
@@ -219,6 +232,10 @@ export function decodeExtension(name: string, payload: Uint8Array): ExtensionMes
         trace: fields.bytes('trace', { max: MAX_EXTENSION_BYTES }),
       };
     }
+    case 'packing':
+      if (payload.length !== 1 || payload[0]! > 1)
+        throw new DiskswarmError('FORMAT_INVALID', `${name} is neither 0 nor 1`);
+      return { kind, compressed: payload[0] === 1 };
     default:
       throw new DiskswarmError('FORMAT_INVALID', 'an unknown extension', { data: { name: name.slice(0, 40) } });
   }

@@ -15,6 +15,7 @@
  */
 export * from './bittorrent-channel.ts';
 export * from './chunk-buffers.ts';
+export * from './delta.ts';
 export * from './extension-messages.ts';
 export * from './frame-parser.ts';
 export * from './frame-writer.ts';
@@ -22,5 +23,7 @@ export * from './lane-control.ts';
 export * from './lane-hello.ts';
 export * from './limits.ts';
 export * from './message-framer.ts';
+export * from './packed-piece.ts';
 export * from './piece-spaces.ts';
 export * from './stream-messages.ts';
+export { compress } from './zstd.ts';

@@ -12,6 +12,7 @@ import {
 import test from 'ava';
 import fc from 'fast-check';
 import {
+  BASE_EXTENSION,
   BULK_EXTENSIONS,
   CONTROL_EXTENSIONS,
   claimsMessages,
@@ -25,6 +26,7 @@ import {
   type LaneControl,
   LaneControlReader,
   MAX_EXTENSION_BYTES,
+  PACKED_EXTENSION,
   PieceSpaces,
 } from '../src/index.ts';
 import golden from './fixtures/messages.json' with { type: 'json' };
@@ -55,6 +57,7 @@ const messages: Record<string, ExtensionMessage> = {
   trace: { kind: 'trace', generation, trace: bytes(0, 1) },
   ownership: { kind: 'ownership', message: bytes(8, 8) },
   migration: { kind: 'migration', message: bytes(9, 9) },
+  packing: { kind: 'packing', compressed: true },
 };
 
 for (const [kind, message] of Object.entries(messages)) {
@@ -66,9 +69,11 @@ for (const [kind, message] of Object.entries(messages)) {
   });
 }
 
-test('every kind of message has its lane', (t) => {
+test('every kind of message has its lane; those that belong to a chunk have both', (t) => {
+  const ofBoth = [BASE_EXTENSION, PACKED_EXTENSION];
+  t.true([CONTROL_EXTENSIONS, BULK_EXTENSIONS].every((names) => ofBoth.every((name) => names.includes(name))));
   t.deepEqual(
-    [...CONTROL_EXTENSIONS, ...BULK_EXTENSIONS].toSorted(),
+    [...CONTROL_EXTENSIONS, ...BULK_EXTENSIONS].filter((name) => !ofBoth.includes(name)).toSorted(),
     Object.keys(messages)
       .map((kind) => `ds_${kind}`)
       .toSorted(),

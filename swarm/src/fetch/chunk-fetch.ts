@@ -26,6 +26,8 @@ export interface FetchRequest {
 export interface Arrival {
   readonly host: HostId;
   readonly bytes: Uint8Array;
+  /** What it travelled in. */
+  readonly wireBytes: number;
   readonly sentAtUs: number;
   readonly arrivedAtUs: number;
 }

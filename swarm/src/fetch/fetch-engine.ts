@@ -31,6 +31,7 @@ import {
 import { MAX_FETCHES } from '../limits.ts';
 import type { RequestToken } from '../ports.ts';
 import { type Arrival, ChunkFetch, type Waiter } from './chunk-fetch.ts';
+import { CompressionWishes } from './compression-wishes.ts';
 import type { FetchChannel, FetchDisk, FetchHolder, FetchStatistics } from './ports.ts';
 import { SharedAborts } from './shared-aborts.ts';
 
@@ -60,6 +61,7 @@ export class FetchEngine implements ChunkSource {
   /** For each disk a channel that takes arrays back; it does also after it closed. */
   readonly #arrays = new Map<DiskId, FetchChannel>();
   readonly #aborts = new SharedAborts();
+  readonly #wishes = new CompressionWishes();
   readonly #events: SchedulerEvent[] = [];
   #telling = false;
   #timer: Timer | null = null;
@@ -118,6 +120,7 @@ export class FetchEngine implements ChunkSource {
     for (const fetch of known.asked.values()) fetch.requests.delete(peer);
     if (ofHost?.size === 0) {
       this.#hosts.delete(peer);
+      this.#wishes.forget(peer);
       this.#tell({ type: 'peerDown', peer });
     } else {
       for (const { key } of known.asked.values()) this.#tell({ type: 'rejected', peer, key });
@@ -131,14 +134,14 @@ export class FetchEngine implements ChunkSource {
     if (known !== undefined) this.#tell({ type: 'claims', peer: channel.host, disk: known.disk });
   }
 
-  /** A chunk came; the bytes pass to the engine. */
-  piece(channel: FetchChannel, token: RequestToken, bytes: Uint8Array): void {
+  /** A chunk came, in `wireBytes`; the bytes pass to the engine. */
+  piece(channel: FetchChannel, token: RequestToken, bytes: Uint8Array, wireBytes: number = bytes.length): void {
     const fetch = this.#answered(channel, token);
     const request = fetch?.requests.get(channel.host);
     if (fetch === undefined || request === undefined) return;
     fetch.requests.delete(channel.host);
     const { host } = channel;
-    const arrival = { host, bytes, sentAtUs: request.sentAtUs, arrivedAtUs: this.#clock.nowUs() };
+    const arrival = { host, bytes, wireBytes, sentAtUs: request.sentAtUs, arrivedAtUs: this.#clock.nowUs() };
     if (fetch.id === null) fetch.held.set(host, arrival);
     else this.#judge(fetch, fetch.id, arrival);
   }
@@ -253,7 +256,7 @@ export class FetchEngine implements ChunkSource {
   }
 
   #judge(fetch: ChunkFetch, id: ChunkId, arrival: Arrival): boolean {
-    const { host, bytes } = arrival;
+    const { host, bytes, wireBytes } = arrival;
     const { key } = fetch;
     if (bytes.length !== fetch.context.chunkSizeBytes || chunkIdOf(bytes) !== id) {
       this.#tell({ type: 'corrupt', peer: host, key });
@@ -261,7 +264,8 @@ export class FetchEngine implements ChunkSource {
     }
     fetch.count(arrival, this.#clock.nowUs());
     this.#fetches.delete(key);
-    this.#tell({ type: 'arrived', peer: host, key });
+    this.#tell({ type: 'arrived', peer: host, key, lengthBytes: wireBytes });
+    this.#wishes.measured(host, this.#scheduler.bytesPerSecondOf(host), this.#hosts.get(host)?.values() ?? []);
     this.#takeBack(fetch);
     fetch.resolve(bytes);
     return true;
@@ -330,7 +334,8 @@ export class FetchEngine implements ChunkSource {
   #request(peer: HostId, want: Want, lane: 'control' | 'bulk'): void {
     const fetch = this.#fetches.get(want.key);
     const channel = this.#hosts.get(peer)?.get(want.disk);
-    const token = fetch && channel?.request({ generation: fetch.generation, piece: want.piece, lane });
+    const base = this.#disks.get(want.disk)?.source.baseOf(want.piece) ?? null;
+    const token = fetch && channel?.request({ generation: fetch.generation, piece: want.piece, lane, base });
     if (fetch === undefined || channel === undefined || token === null || token === undefined) {
       this.#events.push({ type: 'rejected', peer, key: want.key });
       return;

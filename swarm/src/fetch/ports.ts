@@ -4,14 +4,21 @@
  * `DiskChannel` is a `FetchChannel`. Availability stays with the caller: claims come on channels and are read here.
  */
 import type { ChunkId, DiskId, GenerationId, HostId, PieceIndex } from '@diskswarm/core';
-import type { LaneClass } from '@diskswarm/wire';
+import type { ChannelLane } from '@diskswarm/wire';
 import type { RequestToken } from '../ports.ts';
 
 /** A peer's end of one disk, as far as fetching goes. */
 export interface FetchChannel {
   readonly host: HostId;
-  /** Null when nothing can be asked there now. */
-  request(wanted: { generation: GenerationId; piece: PieceIndex; lane: LaneClass }): RequestToken | null;
+  /** Null when nothing can be asked there now. `base` is a chunk that is here: the answer may travel as what differs from it. */
+  request(wanted: {
+    generation: GenerationId;
+    piece: PieceIndex;
+    lane: ChannelLane;
+    base: ChunkId | null;
+  }): RequestToken | null;
+  /** Tells the peer whether chunks may come compressed, when that changed. */
+  acceptCompressed(compressed: boolean): void;
   cancel(token: RequestToken): void;
   /** Takes a chunk's array back for the next one. */
   release(bytes: Uint8Array): void;
@@ -31,6 +38,8 @@ export interface FetchDisk {
   readonly chunkSizeBytes: number;
   /** The generation whose pieces are counted under this manifest root; null when peers cannot be asked for it. */
   generationOf(root: ChunkId): GenerationId | null;
+  /** A chunk that is here and probably has much in common with the piece's newest one; null for none. */
+  baseOf(piece: PieceIndex): ChunkId | null;
   /** Channels that are ready, know the generation, and did not say that the peer lacks the piece. */
   holders(generation: GenerationId, piece: PieceIndex): Iterable<FetchHolder>;
 }

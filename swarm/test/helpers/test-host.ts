@@ -38,6 +38,7 @@ import {
   type StreamAcceptor,
   Swarm,
 } from '../../src/index.ts';
+import { TestRandom } from './test-clock.ts';
 
 /** A disk as its owner sees it: can grant and revoke. */
 export class TestDisk {
@@ -91,7 +92,7 @@ export class TestMembership implements DiskMembership {
   readonly ownership: Uint8Array[] = [];
   readonly traces: Uint8Array[] = [];
   /** What this host serves: nothing until a test says so. */
-  server: DiskServer = { readPiece: async () => null, readPath: async () => null };
+  server: DiskServer = { readPiece: async () => null, readChunk: async () => null, readPath: async () => null };
   clock: Clock;
 
   constructor(genesis: Genesis, roster: Roster, keys: HostKeys, swarm: () => Swarm, clock: Clock) {
@@ -205,9 +206,14 @@ export function offered(pieces: number, generation: GenerationId = generationOne
   return { generation, pieces, record: Uint8Array.of(1, 2, 3), epochs: [Uint8Array.of(4)] };
 }
 
-/** The bytes of a piece: its index, over and over. */
+const NOISE = new TestRandom(42).bytes(2 * 65_536);
+
+/** The bytes of a piece: its index, then some that do not compress. */
 export function chunkOf(piece: number, lengthBytes: number): Uint8Array {
-  return Buffer.alloc(lengthBytes, Uint8Array.of(piece & 0xff, (piece >> 8) & 0xff, 7));
+  const from = piece % 65_536;
+  const chunk = Buffer.from(NOISE.subarray(from, from + lengthBytes));
+  chunk.writeUInt32BE(piece);
+  return chunk;
 }
 
 export const piece = (value: number): PieceIndex => value as PieceIndex;

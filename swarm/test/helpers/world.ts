@@ -40,6 +40,7 @@ export interface Pair {
 export function serveAll(membership: TestMembership): void {
   membership.server = {
     readPiece: async (_generation, index) => chunkOf(index, membership.chunkSizeBytes),
+    readChunk: async () => null,
     readPath: async (_root, _piece, fromLevel) =>
       Array.from({ length: fromLevel + 1 }, () => new Uint8Array(PAGE_BYTES).fill(9)),
   };

@@ -136,7 +136,7 @@ async function start(world: World, keys: HostKeys, past: Past): Promise<Swarm> {
     secrets: () => [world.secret],
     admits: () => true,
     rosterBundle: () => random.pick(past.rosters).bytes,
-    server: { readPiece: async () => null, readPath: async () => null },
+    server: { readPiece: async () => null, readChunk: async () => null, readPath: async () => null },
     onChannel: (channel) => handlers(world, keys, past, channel),
   };
   swarm.addDisk(membership);
