@@ -1,9 +1,12 @@
 /** A QEMU that a user started himself on our exports: adopted, moved while its guest writes, and back; and those that cannot be. */
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { prepareGuest } from '@diskswarm/guest';
 import test, { type ExecutionContext } from 'ava';
 import { AdoptedMachine } from './adopted-machine.ts';
+import { NbdClient } from './nbd.ts';
 import { DISK } from './network.ts';
 import { eventually, Host, type Json, temporaryFolder } from './processes.ts';
 import { VmGuest } from './vm-guest.ts';
@@ -44,7 +47,10 @@ async function startWorld(t: ExecutionContext): Promise<World> {
     ...MACHINE,
     ...['-machine', 'pc,usb=off', '-m', '128', '-smp', '1', '-serial', 'null'],
     ...guest.arguments(artefacts),
-    ...['-drive', `file=nbd+unix:///${DISK}?socket=${folder}/${DISK}.sock,if=none,id=root,format=raw,cache=none`],
+    ...[
+      '-drive',
+      `file=nbd+unix:///${DISK}?socket=${folder}/${DISK}.sock,file.reconnect-delay=60,if=none,id=root,format=raw`,
+    ],
     ...['-device', 'virtio-blk-pci,drive=root,addr=0x7'],
     '-blockdev',
     `driver=nbd,node-name=more,server.type=unix,server.path=${folder}/data.sock,export=data,reconnect-delay=60`,
@@ -129,4 +135,136 @@ test.serial('a QEMU of the user is adopted, moves while its guest writes, and co
   t.like(await home.ok('vm', 'start', VM), { state: 'running', adopted: false });
   await guest.ready();
   t.true((await guest.say('checkall')).length > 0);
+});
+
+test.serial(
+  'an adopted machine is found again by the next agent, and a migration that is cancelled leaves it as it was',
+  async (t) => {
+    const { home, office, guest, qemu, file } = await startWorld(t);
+    await home.ok('vm', 'adopt', VM, '--qmp', qemu.qmp, '--qemu-args', file);
+    await guest.say('write', 'before', 300_000, 1);
+    await home.daemon!.crash();
+    await startAgent(home);
+    t.like(await vmOf(home), { state: 'running', pid: qemu.pid, adopted: true });
+    await guest.ready();
+    await guest.say('write', 'afterwards', 300_000, 2);
+
+    await office.stop();
+    await startAgent(office, home);
+    await bothShared(home, office);
+    await office.ok('vm', 'allow', '--', ...((await vmOf(home)).args as string[]));
+    const moving = home.run(['vm', 'migrate', VM, '--to', office.id, '--bandwidth', '3M', '--no-compress']);
+    await eventually('the memory is on its way', async () => {
+      const status = (await home.call('vm.migrateStatus', { name: VM, watch: false })) as Json;
+      return status.phase === 'memory';
+    });
+    await home.ok('vm', 'migrate-cancel', VM);
+    t.is((await moving).errorCode, 'ABORTED');
+    t.like(await vmOf(home), { state: 'running', pid: qemu.pid, adopted: true });
+    await guest.say('write', 'again', 300_000, 3);
+    t.is((await guest.say('checkall')).at(-1), '3');
+
+    qemu.kill();
+    const stopped = await eventually('its end is recorded', async () => {
+      const vm = await vmOf(home);
+      return vm.state === 'stopped' && vm;
+    });
+    t.like(stopped, { pid: null, adopted: false });
+    t.is((await home.info(DISK)).attached, null);
+    t.like(await home.ok('vm', 'start', VM), { state: 'running', adopted: false });
+    await guest.ready();
+    t.is((await guest.say('checkall')).at(-1), '3');
+  },
+);
+
+test.serial('what cannot be adopted is refused with its reason, and nothing of it changes', async (t) => {
+  const folder = temporaryFolder(t);
+  const home = new Host(t, folder, 'home');
+  await Promise.all([startAgent(home), home.ok('owner', 'init')]);
+  const image = path.join(folder, 'image.raw');
+  fs.writeFileSync(image, new Uint8Array(1024 * 1024));
+  await home.ok('disk', 'import', image, '--name', DISK);
+  const socket = path.join(folder, 'disk.sock');
+  await home.ok('disk', 'attach', DISK, '--socket', socket);
+  const empty = [...MACHINE, '-m', '16'];
+  const drive = ['-drive', `file=nbd+unix:///${DISK}?socket=${socket},if=virtio,format=raw`];
+
+  const adopt = async (qmp: string, args: readonly string[]): Promise<string> => {
+    const file = path.join(folder, 'args');
+    fs.writeFileSync(file, args.join('\n'));
+    const { exitCode, errorCode, errorData } = await home.run(['vm', 'adopt', VM, '--qmp', qmp, '--qemu-args', file]);
+    t.not(exitCode, 0);
+    return [errorCode, errorData.reason].filter((each) => typeof each === 'string').join(' ');
+  };
+  const cases: readonly (readonly [extra: readonly string[], verdict: string])[] = [
+    [[], 'VM_NOT_ADOPTABLE no-disk'],
+    [['-drive', `file=${image},format=raw,if=virtio`, ...drive], 'VM_NOT_ADOPTABLE local-disk'],
+    [['-drive', `file=${image},format=raw,if=virtio,snapshot=on`, ...drive], 'VM_NOT_ADOPTABLE layer'],
+    [
+      [
+        '-blockdev',
+        `driver=nbd,node-name=n,server.type=unix,server.path=${socket}`,
+        '-blockdev',
+        'driver=throttle,node-name=t,throttle-group=g,file=n',
+        '-object',
+        'throttle-group,id=g',
+      ],
+      'VM_NOT_ADOPTABLE layer',
+    ],
+    [
+      ['-object', 'memory-backend-ram,id=m,size=1M,share=on', '-device', 'ivshmem-plain,memdev=m', ...drive],
+      'VM_NOT_ADOPTABLE blocked',
+    ],
+    [['-S', ...drive], 'VM_STATE'],
+  ];
+  for (const [extra, verdict] of cases) {
+    const qemu = await AdoptedMachine.start(t, home, [...empty, ...extra]);
+    t.is(await adopt(qemu.qmp, qemu.args), verdict, extra.join(' '));
+    t.false(qemu.ended);
+    await qemu.end();
+  }
+
+  const other = path.join(folder, 'other.sock');
+  await AdoptedMachine.serve(t, image, other);
+  let qemu = await AdoptedMachine.start(t, home, [
+    ...empty,
+    '-drive',
+    `file=nbd+unix:///?socket=${other},if=virtio,format=raw`,
+  ]);
+  t.is(await adopt(qemu.qmp, qemu.args), 'VM_NOT_ADOPTABLE foreign-export', 'a disk that is not attached here');
+  await qemu.end();
+
+  qemu = await AdoptedMachine.start(t, home, [...empty, ...drive]);
+  t.is(await adopt(qemu.qmp, [...qemu.args, '-incoming', 'defer']), 'INVALID_ARGUMENT');
+  t.is(await adopt(qemu.qmp, empty), 'INVALID_ARGUMENT', 'the disk is not opened');
+  t.is(await adopt(qemu.qmp, [...qemu.args, ...drive]), 'INVALID_ARGUMENT', 'opened twice');
+  t.is(await adopt(qemu.qmp, [...qemu.args, '-m', '32']), 'INVALID_ARGUMENT', 'other memory');
+  t.is(await adopt(qemu.qmp, [...qemu.args, '-M', 'q35']), 'INVALID_ARGUMENT', 'another machine');
+  t.is(await adopt(qemu.qmp, ['-x\n'.repeat(300)]), 'LIMIT_EXCEEDED');
+  t.is(await adopt(path.join(folder, 'nothing'), qemu.args), 'QMP_CLOSED');
+  t.is(await adopt(image, qemu.args), 'QMP_CLOSED', 'no socket');
+  const stranger = path.join(folder, 'stranger');
+  const server = net.createServer((client) => client.end('QEMU 7.2.0 monitor\n(qemu) ')).listen(stranger);
+  await once(server, 'listening');
+  t.is(await adopt(stranger, qemu.args), 'PROTOCOL_ERROR', 'a monitor for people');
+  server.close();
+
+  const second = await NbdClient.connect(socket, DISK);
+  t.is(await adopt(qemu.qmp, qemu.args), 'VM_NOT_ADOPTABLE clients');
+  second.socket.destroy();
+  await eventually('one client is left', async () => ((await home.info(DISK)).attached as Json).clients === 1);
+
+  const busy = net.connect(qemu.qmp);
+  await new Promise((resolve) => busy.once('data', resolve));
+  t.is(await adopt(qemu.qmp, qemu.args), 'TIMEOUT', 'the monitor serves one');
+  busy.destroy();
+  t.deepEqual((await home.ok('vm', 'ls')).vms, []);
+
+  const file = qemu.argumentFile(folder);
+  t.like(await home.ok('vm', 'adopt', VM, '--qmp', qemu.qmp, '--qemu-args', file), { pid: qemu.pid, adopted: true });
+  t.is(await adopt(qemu.qmp, qemu.args), 'VM_EXISTS');
+  t.is((await home.run(['vm', 'console', VM])).errorCode, 'VM_STATE');
+  await home.ok('vm', 'stop', VM, '--force');
+  t.like(await vmOf(home), { state: 'stopped', pid: null });
+  await eventually('QEMU is gone', () => qemu.ended);
 });

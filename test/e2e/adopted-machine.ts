@@ -54,6 +54,20 @@ export class AdoptedMachine {
     this.#child.kill('SIGKILL');
   }
 
+  /** Kills it; resolves when the next one can take its place. */
+  async end(): Promise<void> {
+    this.kill();
+    if (!this.ended) await new Promise((resolve) => this.#child.once('exit', resolve));
+    fs.rmSync(this.qmp, { force: true });
+  }
+
+  /** An NBD server that no agent knows. */
+  static async serve(t: ExecutionContext, image: string, socket: string): Promise<void> {
+    const child = spawn('qemu-nbd', ['-f', 'raw', '-t', '-k', socket, image], { stdio: 'ignore' });
+    t.teardown(() => void child.kill('SIGKILL'));
+    await eventually('it listens', () => fs.existsSync(socket));
+  }
+
   /** The file that a user would make of /proc/PID/cmdline. */
   argumentFile(folder: string): string {
     const file = path.join(folder, 'qemu-args');

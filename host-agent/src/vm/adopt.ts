@@ -45,6 +45,7 @@ interface OpenDisk {
 export async function adoptVm(agent: Agent, vms: VmManager, { name, qmpSocket, args }: WantedAdoption): Promise<Vm> {
   const { clock } = agent.env;
   const options = optionsOf(args);
+  vms.assertFree(name);
   const pid = await socketOwner(qmpSocket);
   const identity = pid === null ? null : identityOf(pid);
   const qmp = await openMonitor(qmpSocket, clock);

@@ -8,8 +8,8 @@ import type { QmpClient } from '@diskswarm/qmp';
 import type { Accelerator } from './definition.ts';
 import { socketOfUri } from './disk-options.ts';
 
-/** States of QEMU's migration in which there is none. */
-const NOT_MIGRATING: readonly unknown[] = [undefined, 'none', 'cancelled', 'failed'];
+/** States of QEMU's migration in which there is none; `completed` of one that came from elsewhere and runs. */
+const NOT_MIGRATING: readonly unknown[] = [undefined, 'none', 'cancelled', 'failed', 'completed'];
 
 export interface InspectedQemu {
   /** The versioned name. */
@@ -32,7 +32,7 @@ export async function inspectQemu(qmp: QmpClient): Promise<InspectedQemu> {
     });
   const migration = await qmp.execute('query-migrate', {});
   if (!NOT_MIGRATING.includes(migration.status))
-    throw new DiskswarmError('VM_STATE', `this QEMU migrates already, or has: "${migration.status}"`, {
+    throw new DiskswarmError('VM_STATE', `this QEMU migrates already: "${migration.status}"`, {
       data: { status: migration.status },
     });
   const blocked = migration['blocked-reasons']?.[0];
@@ -40,37 +40,52 @@ export async function inspectQemu(qmp: QmpClient): Promise<InspectedQemu> {
     throw notAdoptable('blocked', `QEMU says that this machine cannot be migrated: ${blocked}`);
   const { arch } = await qmp.execute('query-target', {});
   if (arch !== 'x86_64') throw notAdoptable('architecture', `this machine is of another kind than x86_64: ${arch}`);
-  if ((await qmp.execute('query-block-jobs', {})).length > 0)
+  if (listOf(await qmp.execute('query-block-jobs', {})).length > 0)
     throw notAdoptable('job', 'a block job of this QEMU is under way; let it end first');
   const sockets = await socketsOf(qmp);
   const type = await qmp.execute('qom-get', { path: '/machine', property: 'type' });
   const memory = await qmp.execute('query-memory-size-summary', {});
-  const cpus = await qmp.execute('query-cpus-fast', {});
+  const cpus = listOf(await qmp.execute('query-cpus-fast', {}));
   const { enabled } = await qmp.execute('query-kvm', {});
+  const bootMemoryBytes = bytesOf(memory['base-memory']);
   return {
     machine: String(type).replace(/-machine$/, ''),
-    memoryBytes: memory['base-memory'] + (memory['plugged-memory'] ?? 0),
-    bootMemoryBytes: memory['base-memory'],
+    memoryBytes: bootMemoryBytes + bytesOf(memory['plugged-memory'] ?? 0),
+    bootMemoryBytes,
     cpus: cpus.length,
     accel: enabled ? 'kvm' : 'tcg',
     sockets,
   };
 }
 
+/** What calls itself QEMU may be anything. */
+function listOf<Item>(value: readonly Item[]): readonly Item[] {
+  if (!Array.isArray(value))
+    throw new DiskswarmError('PROTOCOL_ERROR', 'the monitor gave no list where QEMU gives one');
+  return value;
+}
+
+function bytesOf(value: number): number {
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new DiskswarmError('PROTOCOL_ERROR', 'the monitor gave no size where QEMU gives one');
+  return value;
+}
+
 /** Every writable node has to be an NBD client, or the raw format on one. */
 async function socketsOf(qmp: QmpClient): Promise<string[]> {
   const sockets: string[] = [];
-  for (const node of await qmp.execute('query-named-block-nodes', { flat: true })) {
-    const { drv, file, ro } = node;
+  for (const node of listOf(await qmp.execute('query-named-block-nodes', { flat: true }))) {
+    const { drv, ro } = node;
     if (ro) continue;
+    const file = String(node.file);
     const socket = socketOfUri(file);
     if (drv === 'nbd' && socket !== null) sockets.push(socket);
-    else if (socket === null)
+    else if (socket === null && !file.startsWith('json:'))
       throw notAdoptable('local-disk', `its disk ${file} is no export of this agent: only those move`, {
         file,
         driver: drv,
       });
-    else if (drv !== 'raw')
+    else if (drv !== 'raw' || socket === null)
       throw notAdoptable('layer', `"${drv}" lies on its disk ${file}: only raw exports move while they run`, {
         file,
         driver: drv,

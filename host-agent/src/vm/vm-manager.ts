@@ -90,14 +90,20 @@ export class VmManager {
     return vm;
   }
 
-  /** A machine by its definition, not running; VM_EXISTS where one of that name runs, or has other disks. */
-  async make(definition: VmDefinition): Promise<Vm> {
-    const { name } = definition;
+  /** VM_EXISTS where a machine of that name runs, or is in doubt. */
+  assertFree(name: string): void {
     const before = this.#vms.get(name);
     if (before !== undefined && (before.process !== null || before.record.state === 'inDoubt'))
       throw new DiskswarmError('VM_EXISTS', `machine "${name}" runs on this host, or is in doubt`, {
         data: { vm: name },
       });
+  }
+
+  /** A machine by its definition, not running; VM_EXISTS where one of that name runs, or has other disks. */
+  async make(definition: VmDefinition): Promise<Vm> {
+    const { name } = definition;
+    this.assertFree(name);
+    const before = this.#vms.get(name);
     if (before === undefined && this.#vms.size >= MAX_VMS)
       throw new DiskswarmError('LIMIT_EXCEEDED', `a host has at most ${MAX_VMS} virtual machines`, {
         data: { limit: MAX_VMS },
