@@ -52,7 +52,7 @@ export class MigrationReport {
 
   /** What the destination says; the first word of a round is what that round had to bring. */
   heard(message: MigrationMessage): void {
-    if (message.kind === 'running') this.mark('running');
+    if (message.kind === 'running' || message.kind === 'finalReady') this.mark(message.kind);
     if (message.kind !== 'progress' || !message.known) return;
     const round = this.#rounds[message.round - 1];
     if (round !== undefined) round.missingBytes ??= message.missingBytes;
@@ -70,7 +70,7 @@ export class MigrationReport {
     const between = (from: Mark, until: Mark): number | null =>
       this.#since(this.#marks.get(from) ?? null, this.#marks.get(until) ?? null);
     const downtimeMs = pause('running');
-    const ofMemory = [between('stop', 'pre-switchover'), between('finalReady', 'completed')];
+    const ofMemory = [between('stop', 'pre-switchover'), between('held', 'completed')];
     return {
       ...this.#subject,
       startedAt: this.#startedAt,

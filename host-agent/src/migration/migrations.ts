@@ -98,6 +98,7 @@ export class Migrations implements MigrationPort {
         compress: options.compress,
         definition: encodeDefinition(vm.record.definition),
         qemuVersion: version,
+        memoryBytes: vm.record.definition.memoryBytes,
       },
       memory: {
         channels,
@@ -184,6 +185,7 @@ export class Migrations implements MigrationPort {
         });
         return;
       }
+      if (state === 'inDoubt') await qmp.execute('migrate_cancel', {});
       await vm.runOn();
       await vm.note({ state: 'running', reason: '' });
     } else if (state === 'incoming' && standings.includes('writable')) {

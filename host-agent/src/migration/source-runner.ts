@@ -47,8 +47,8 @@ export interface SourceOptions {
   readonly throttle: ThrottlePolicy;
 }
 
-/** What chunks get of the link while memory waits: those of rounds are as urgent as memory; the bulk of `postcopy` is not. */
-const BACKGROUND_PART: Readonly<Record<DiskMode, number>> = { precopy: 0.5, hybrid: 0.5, postcopy: 0.1 };
+/** What chunks get of the link while memory waits. In `precopy` the pause waits for what the rounds did not bring. */
+const BACKGROUND_PART: Readonly<Record<DiskMode, number>> = { precopy: 0.5, hybrid: 0.25, postcopy: 0.1 };
 
 export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect> {
   readonly to: HostId;
@@ -67,6 +67,8 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
   #deadline: Timer | null = null;
   #forgetEvents: () => void = () => {};
   #memoryStarted = false;
+  /** The note that the machine may not run here; begun in the pause, while memory and manifests are on their way. */
+  #doubt: Promise<void> = Promise.resolve();
 
   /** VM_STATE when the machine does not run. */
   constructor(options: SourceOptions) {
@@ -94,9 +96,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
   start(): void {
     this.report.throttle = () => this.throttle.record;
     this.#forgetEvents = this.#qemu.qmp.onEvent((event) => this.#onQemu(event));
-    const { plan, memory } = this.#options;
-    const backgroundPart = BACKGROUND_PART[plan.diskMode];
-    this.#agent.env.swarm.splitLink(this.to, { bytesPerSecond: memory.bytesPerSecond, backgroundPart });
+    this.#splitLink();
     void this.#qemu.exited.then(() => this.#lost('QMP_CLOSED', `the QEMU of machine "${this.vm.name}" ended`));
     const first = this.#first;
     const watch = async (): Promise<void> => {
@@ -179,6 +179,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
         return;
       case 'hold':
         this.throttle.end();
+        this.#splitLink({ paused: true });
         this.work(async () => {
           this.#handOvers = this.#disks.map((disk) => disk.live.handOver(this.to));
           await Promise.all(this.#handOvers.map((handOver) => handOver.held()));
@@ -195,7 +196,8 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
         return;
       case 'continueMemory':
         this.work(async () => {
-          this.report.mark('finalReady');
+          this.#doubt = this.vm.note({ state: 'inDoubt', reason: doubtOf(this.vm.name, this.to) });
+          this.#doubt.catch(() => {}); // Whoever waits for it hears of it.
           await this.#qemu.qmp.execute('migrate-continue', { state: 'pre-switchover' });
         });
         return;
@@ -220,6 +222,13 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
         this.report.end(effect.outcome, this.#measured());
         if (effect.outcome.result === 'done') void this.#close().then(() => this.#settled.resolve());
     }
+  }
+
+  /** While the guest is stopped, chunks that it does not wait for leave the link to what it waits for. */
+  #splitLink({ paused = false } = {}): void {
+    const { plan, memory, agent } = this.#options;
+    const backgroundPart = paused && plan.diskMode !== 'precopy' ? 0 : BACKGROUND_PART[plan.diskMode];
+    agent.env.swarm.splitLink(this.to, { bytesPerSecond: memory.bytesPerSecond, backgroundPart });
   }
 
   #send(message: MigrationMessage): void {
@@ -274,7 +283,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
 
   /** Durable before any disk is given away: this host does not run the machine by itself from here on. */
   async #relinquish(): Promise<void> {
-    await this.vm.note({ state: 'inDoubt', reason: doubtOf(this.vm.name, this.to) });
+    await this.#doubt;
     this.report.mark('relinquish');
     await Promise.all(this.#handOvers.map((handOver) => handOver.relinquish()));
     const verdicts = await Promise.all(
@@ -291,6 +300,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
 
   /** The machine runs elsewhere; this host stays a source of its disks until receipts say that nobody needs it. */
   async #leave(): Promise<void> {
+    this.#splitLink();
     await this.vm.release('moved', `it runs on host ${this.to}`);
     await this.#outlet?.stop();
     for (const disk of this.#disks)
@@ -305,9 +315,12 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
       const why = new DiskswarmError(codeOf(code), message);
       if (this.#memoryStarted) await this.#qemu.qmp.execute('migrate_cancel', {}).catch(() => {});
       await Promise.all(this.#handOvers.map((handOver) => handOver.abort(why)));
+      await this.#doubt;
       if (this.vm.process === this.#qemu) {
         if (this.vm.record.state === 'inDoubt') await this.vm.note({ state: 'running', reason: '' });
         await this.vm.runOn();
+      } else if (this.vm.record.state === 'inDoubt') {
+        await this.vm.note({ state: 'stopped', reason: message });
       }
     } catch (error) {
       this.log.error({ vm: this.vm.name }, `machine "${this.vm.name}" could not be put back to work: ${String(error)}`);

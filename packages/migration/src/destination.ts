@@ -29,7 +29,6 @@ export interface DestinationState {
   readonly memoryWanted: OpenMemory | null;
   readonly final: readonly GenerationId[] | null;
   readonly finalAdopted: boolean;
-  readonly sourceCompleted: boolean;
   readonly memoryArrived: boolean;
   readonly outcome: DestinationOutcome | null;
 }
@@ -91,7 +90,6 @@ export function beginDestination(prepare: Prepare): DestinationStep {
       memoryWanted: null,
       final: null,
       finalAdopted: false,
-      sourceCompleted: false,
       memoryArrived: false,
       outcome: null,
     },
@@ -144,10 +142,9 @@ export function applyDestination(state: DestinationState, event: DestinationEven
       return confirmIfWhole({ ...state, memoryArrived: true });
     case 'finalAdopted':
       if (phase !== 'arriving' || state.final === null || state.finalAdopted) return same(state);
-      return {
-        state: { ...state, finalAdopted: true },
-        effects: [{ kind: 'send', message: { kind: 'finalReady', migration } }],
-      };
+      return confirmIfWhole({ ...state, finalAdopted: true }, [
+        { kind: 'send', message: { kind: 'finalReady', migration } },
+      ]);
     case 'offered':
       if (phase === 'confirmed') return { state: { ...state, phase: 'accepting' }, effects: [{ kind: 'accept' }] };
       if (hasCommitted(phase)) return same(state);
@@ -195,8 +192,6 @@ function hear(state: DestinationState, message: MigrationMessage): DestinationSt
       const whole = state.diskMode === 'precopy';
       return { state: { ...state, final: generations }, effects: [{ kind: 'adoptFinal', generations, whole }] };
     }
-    case 'completed':
-      return confirmIfWhole({ ...state, sourceCompleted: true });
     case 'cancel':
       return hasCommitted(phase) ? same(state) : fail(state, message.code, message.message);
     default:
@@ -204,12 +199,13 @@ function hear(state: DestinationState, message: MigrationMessage): DestinationSt
   }
 }
 
-function confirmIfWhole(state: DestinationState): DestinationStep {
-  const { phase, finalAdopted, sourceCompleted, memoryArrived, migration } = state;
-  if (phase !== 'arriving' || !finalAdopted || !sourceCompleted || !memoryArrived) return same(state);
+/** Goes on when memory and manifests are here, after `effects` in any case. */
+function confirmIfWhole(state: DestinationState, effects: readonly DestinationEffect[] = []): DestinationStep {
+  const { phase, finalAdopted, memoryArrived, migration } = state;
+  if (phase !== 'arriving' || !finalAdopted || !memoryArrived) return { state, effects };
   return {
     state: { ...state, phase: 'confirmed' },
-    effects: [{ kind: 'send', message: { kind: 'confirmed', migration } }],
+    effects: [...effects, { kind: 'send', message: { kind: 'confirmed', migration } }],
   };
 }
 

@@ -84,7 +84,7 @@ export interface StatisticsMessage extends OfMigration, Statistics {
 }
 /** Words without content. */
 export interface Word extends OfMigration {
-  readonly kind: 'memoryReady' | 'finalReady' | 'completed' | 'confirmed' | 'running' | 'done';
+  readonly kind: 'memoryReady' | 'finalReady' | 'confirmed' | 'running' | 'done';
 }
 /** The source takes it back: nothing was given away. */
 export interface Cancel extends OfMigration {
@@ -107,7 +107,7 @@ export type MigrationMessage =
 
 /** Passed over by agents that know no statistics. */
 const STATISTICS_WANTED = 'x-statistics';
-const WORDS = ['prepared', 'memoryReady', 'finalReady', 'completed', 'confirmed', 'running', 'done'];
+const WORDS = ['prepared', 'memoryReady', 'finalReady', 'confirmed', 'running', 'done'];
 const FIELDS: { readonly [kind: string]: readonly string[] } = {
   prepare: ['definition', 'qemu', 'mode', STATISTICS_WANTED],
   refused: ['code', 'message'],

@@ -6,7 +6,7 @@
  * their results as events; an event that does not fit the phase changes nothing.
  */
 import type { GenerationId } from '@diskswarm/core';
-import type { DiskMode, MigrationMessage } from './message.ts';
+import type { DiskMode, MigrationMessage, Progress } from './message.ts';
 import { decideRound, ROUND_PACE_MS } from './round-policy.ts';
 
 /** What the operator wants. */
@@ -20,6 +20,8 @@ export interface MigrationPlan {
   /** Opaque definition of the machine. */
   readonly definition: Uint8Array;
   readonly qemuVersion: string;
+  /** Of the machine. */
+  readonly memoryBytes: number;
 }
 
 export type SourcePhase =
@@ -53,6 +55,8 @@ export interface SourceState {
   readonly missingBytes: number | null;
   readonly finalReady: boolean;
   readonly memoryCompleted: boolean;
+  /** The destination has memory, and manifests that are durable. */
+  readonly confirmed: boolean;
   readonly running: boolean;
   readonly outcome: SourceOutcome | null;
 }
@@ -122,6 +126,7 @@ export function initialSource(plan: MigrationPlan): SourceState {
     missingBytes: null,
     finalReady: false,
     memoryCompleted: false,
+    confirmed: false,
     running: false,
     outcome: null,
   };
@@ -162,7 +167,11 @@ export function applySource(state: SourceState, event: SourceEvent): SourceStep 
       const message = { kind: 'round', migration, round, generations: event.generations } as const;
       return {
         state: { ...state, round, sealedUs: event.nowUs, missingBytes: null },
-        effects: [{ kind: 'send', message }],
+        // Beside the memory one follows the other, whole or not: what was written since the last one is sealed inside the pause.
+        effects: [
+          { kind: 'send', message },
+          ...(phase === 'memory' ? [{ kind: 'sealRound', afterMs: ROUND_PACE_MS } as const] : []),
+        ],
       };
     }
     case 'slowed':
@@ -170,7 +179,10 @@ export function applySource(state: SourceState, event: SourceEvent): SourceStep 
     case 'memory':
       return memory(state, event.status);
     case 'held':
-      return phase === 'switchover' ? { state, effects: [{ kind: 'finalSeal' }] } : same(state);
+      // What is left of the memory, and the manifests of the final seal, go at the same time.
+      return phase === 'switchover'
+        ? { state, effects: [{ kind: 'continueMemory' }, { kind: 'finalSeal' }] }
+        : same(state);
     case 'finalSealed': {
       if (phase !== 'switchover') return same(state);
       return {
@@ -204,19 +216,15 @@ function hear(state: SourceState, message: MigrationMessage, nowUs: number): Sou
     case 'refused':
       return canTakeBack(phase) ? takeBack(state, 'refused', message.code, message.message) : same(state);
     case 'progress':
-      return progress(state, message.round, message.known, message.missingBytes, nowUs);
+      return progress(state, message, nowUs);
     case 'memoryReady':
       return phase === 'memory' ? { state, effects: [{ kind: 'startMemory' }] } : same(state);
     case 'finalReady': {
       if (phase !== 'switchover' || state.finalReady) return same(state);
-      return { state: { ...state, phase: 'confirming', finalReady: true }, effects: [{ kind: 'continueMemory' }] };
+      return same({ ...state, phase: 'confirming', finalReady: true });
     }
     case 'confirmed':
-      if (phase !== 'confirming' || !state.memoryCompleted) return same(state);
-      return {
-        state: { ...state, phase: 'relinquishing' },
-        effects: [{ kind: 'deadline', ms: 0 }, { kind: 'relinquish' }],
-      };
+      return phase === 'confirming' ? relinquishIfBoth({ ...state, confirmed: true }) : same(state);
     case 'running':
       return { state: { ...state, running: true }, effects: [] };
     case 'done':
@@ -226,33 +234,32 @@ function hear(state: SourceState, message: MigrationMessage, nowUs: number): Sou
   }
 }
 
-function progress(state: SourceState, round: number, known: boolean, missingBytes: number, nowUs: number): SourceStep {
+function progress(state: SourceState, { round, known, missingBytes }: Progress, nowUs: number): SourceStep {
   const { phase, slowedInRound } = state;
   if (round !== state.round || (phase !== 'bulk' && phase !== 'rounds' && phase !== 'memory')) return same(state);
   const next = { ...state, missingBytes };
-  if (phase === 'memory') {
-    // One after the other until the guest stops, so that little is left for the pause.
-    return known && missingBytes === 0 ? { state: next, effects: [paced(state.sealedUs, nowUs)] } : same(next);
-  }
-  const { diskMode, maxDowntimeMs } = state.plan;
-  if (diskMode === 'postcopy' && known) return toMemory(next, nowUs);
-  if (!known || missingBytes > 0) return same(next);
+  if (phase === 'memory' || !known) return same(next);
+  const { diskMode, maxDowntimeMs, memoryBytes } = state.plan;
+  if (diskMode === 'postcopy') return toMemory(next);
+  if (missingBytes > 0)
+    return diskMode === 'hybrid' && round > 1 && missingBytes <= memoryBytes ? toMemory(next) : same(next);
   const lastUs = nowUs - state.sealedUs;
   const decision = decideRound({ round, lastUs, beforeUs: state.lastRoundUs, maxDowntimeMs, slowedInRound });
-  if (decision === 'memory') return toMemory(next, nowUs);
+  if (decision === 'memory') return toMemory(next);
   return { state: { ...next, phase: 'rounds', lastRoundUs: lastUs }, effects: [{ kind: 'sealRound', afterMs: 0 }] };
 }
 
-/** Where the last round is whole the next ones go on beside the memory. */
-function toMemory(state: SourceState, nowUs: number): SourceStep {
+/** Rounds go on beside it. */
+function toMemory(state: SourceState): SourceStep {
   const { migration, channels, compress } = state.plan;
   const message = { kind: 'openMemory', migration, channels, compress } as const;
-  const more = state.missingBytes === 0 ? [paced(state.sealedUs, nowUs)] : [];
-  return { state: { ...state, phase: 'memory' }, effects: [{ kind: 'send', message }, ...more] };
-}
-
-function paced(sealedUs: number, nowUs: number): SourceEffect {
-  return { kind: 'sealRound', afterMs: Math.max(0, Math.ceil(ROUND_PACE_MS - (nowUs - sealedUs) / 1000)) };
+  return {
+    state: { ...state, phase: 'memory' },
+    effects: [
+      { kind: 'send', message },
+      { kind: 'sealRound', afterMs: ROUND_PACE_MS },
+    ],
+  };
 }
 
 function memory(state: SourceState, status: 'pre-switchover' | 'completed'): SourceStep {
@@ -262,11 +269,17 @@ function memory(state: SourceState, status: 'pre-switchover' | 'completed'): Sou
       effects: [{ kind: 'deadline', ms: PAUSE_MS }, { kind: 'hold' }],
     };
   }
-  if (status === 'completed' && state.phase === 'confirming' && !state.memoryCompleted) {
-    const message = { kind: 'completed', migration: state.plan.migration } as const;
-    return { state: { ...state, memoryCompleted: true }, effects: [{ kind: 'send', message }] };
-  }
+  if (status === 'completed' && (state.phase === 'switchover' || state.phase === 'confirming'))
+    return relinquishIfBoth({ ...state, memoryCompleted: true });
   return same(state);
+}
+
+function relinquishIfBoth(state: SourceState): SourceStep {
+  if (!state.memoryCompleted || !state.confirmed) return same(state);
+  return {
+    state: { ...state, phase: 'relinquishing' },
+    effects: [{ kind: 'deadline', ms: 0 }, { kind: 'relinquish' }],
+  };
 }
 
 /** A refusal that the destination signed gives everything back; an acceptance is the commit. */

@@ -31,7 +31,6 @@ const MESSAGES: readonly MigrationMessage[] = [
     ],
     faults: { count: 3, p50: 900, p90: 1200, p99: 50_000, max: 51_234 },
   },
-  { kind: 'completed', migration },
   { kind: 'confirmed', migration },
   { kind: 'running', migration },
   { kind: 'done', migration },
