@@ -28,6 +28,8 @@ export interface Outcome {
   readonly exitCode: number | null;
   /** The last document on stdout. */
   readonly document: Json;
+  /** All of them, one a line. */
+  readonly documents: readonly Json[];
   /** `code` of an error document, null otherwise. */
   readonly errorCode: string | null;
   readonly errorMessage: string;
@@ -193,13 +195,14 @@ export class Host {
     child.stdin.end(stdin);
     const exitCode = await new Promise<number | null>((resolve) => child.once('close', resolve));
     clearTimeout(timer);
-    const last = stdout.trimEnd().split('\n').at(-1) ?? '';
-    if (last === '') throw new Error(`${args.join(' ')}: nothing on stdout, exit ${exitCode}: ${stderr}`);
-    const document = JSON.parse(last) as Json;
+    const documents = stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Json]));
+    const document = documents.at(-1);
+    if (document === undefined) throw new Error(`${args.join(' ')}: nothing on stdout, exit ${exitCode}: ${stderr}`);
     const error = document.error as { code: string; message: string; data: Json } | undefined;
     return {
       exitCode,
       document,
+      documents,
       errorCode: error?.code ?? null,
       errorMessage: error?.message ?? '',
       errorData: error?.data ?? {},

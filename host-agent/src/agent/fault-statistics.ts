@@ -4,7 +4,16 @@ import type { FetchStatistics, FetchTimes } from '@diskswarm/swarm';
 import type { FaultStatus } from '../control/methods.ts';
 import { LatencyHistogram } from './latency-histogram.ts';
 
+/** Told beside the counts, for who counts from another moment on. */
+export interface StatisticsFollower {
+  /** A chunk arrived; `fault`: somebody waited for it. */
+  received(source: HostId, lengthBytes: number, fault: boolean): void;
+  /** The guest's wait ended. */
+  waited(durationUs: number): void;
+}
+
 export class FaultStatistics implements FetchStatistics {
+  readonly #followers = new Set<StatisticsFollower>();
   readonly #total = new LatencyHistogram();
   readonly #queue = new LatencyHistogram();
   readonly #network = new LatencyHistogram();
@@ -26,6 +35,7 @@ export class FaultStatistics implements FetchStatistics {
     this.#bytesBySource.set(source, (this.#bytesBySource.get(source) ?? 0) + lengthBytes);
     if (fault) this.#faultBytes += lengthBytes;
     else this.#backgroundBytes += lengthBytes;
+    for (const follower of this.#followers) follower.received(source, lengthBytes, fault);
   }
 
   /** A chunk that a guest waits for came: how long its fetch spent where. */
@@ -43,6 +53,13 @@ export class FaultStatistics implements FetchStatistics {
   /** The guest's wait ended. */
   waited(durationUs: number): void {
     this.#total.add(durationUs);
+    for (const follower of this.#followers) follower.waited(durationUs);
+  }
+
+  /** Tells `follower` of everything from now on, until the function returned is called. */
+  follow(follower: StatisticsFollower): () => void {
+    this.#followers.add(follower);
+    return () => this.#followers.delete(follower);
   }
 
   bytesBySource(): Record<string, number> {

@@ -156,10 +156,37 @@ export interface MigrationStatus {
   readonly name: string;
   readonly to: string;
   readonly phase: string;
+  /** In plain words. */
+  readonly phaseText: string;
+  /** Since it began, until it ended. */
+  readonly elapsedMs: number;
   readonly round: number;
   /** Of the last round, at the destination; null before it said so. */
   readonly missingBytes: number | null;
+  /** That left this host. */
   readonly memoryBytes: number;
+  readonly diskBytes: number;
+  /** QEMU's copy of the memory; null while there is none. */
+  readonly memory: {
+    readonly totalBytes: number;
+    /** Of this pass. */
+    readonly remainingBytes: number;
+    readonly dirtyBytesPerSecond: number;
+    readonly passes: number;
+    readonly throttlePercent: number;
+  } | null;
+  /** What leaves for the destination now; null while the destination tells nothing. */
+  readonly link: {
+    readonly memoryBytesPerSecond: number;
+    readonly faultBytesPerSecond: number | null;
+    readonly backgroundBytesPerSecond: number | null;
+  };
+  /** Where the destination had its chunks from; null while it tells nothing. */
+  readonly sources:
+    | readonly { readonly host: string; readonly faultBytes: number; readonly backgroundBytes: number }[]
+    | null;
+  /** Reads of the guest that waited there, microseconds. */
+  readonly faults: ({ readonly count: number } & Percentiles) | null;
   readonly record: Readonly<Record<string, unknown>>;
 }
 
@@ -172,9 +199,29 @@ export interface MigrationEstimate {
   /** Of these, that no other connected host has: this host alone has to send them. */
   readonly diskBytesOnlyHere: number;
   readonly memoryBytes: number;
-  /** Measured towards the destination in the last seconds, or the wanted limit; null while nothing is known. */
+  /** Measured towards the destination, the wanted limit included; null where it could not be. */
   readonly linkBytesPerSecond: number | null;
+  /** `expectedMs` in whole seconds. */
   readonly seconds: number | null;
+  /** What leaves this host: of the disks as they are, written meanwhile, and of the memory as it travels. */
+  readonly bytesToSend: {
+    readonly total: number;
+    readonly disk: number;
+    readonly rewritten: number;
+    readonly memory: number;
+  };
+  /** Of the disks, that the destination can have from other hosts that are connected here. */
+  readonly diskBytesElsewhere: number;
+  readonly diskDirtyBytesPerSecond: number;
+  readonly memoryDirtyBytesPerSecond: number | null;
+  /** Until nothing depends on this host. */
+  readonly expectedMs: number | null;
+  readonly expectedPauseMs: number | null;
+  /** Reads that wait for a chunk after the move, at most about. */
+  readonly expectedStalls: number | null;
+  readonly converges: boolean | null;
+  /** Why, in plain words. */
+  readonly reason: string;
 }
 
 /** method → [parameters, result, events before the result]. */

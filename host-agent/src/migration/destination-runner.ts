@@ -131,8 +131,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
           this.#disks = disks;
           this.#vm = await this.#options.vms.make(definition);
           for (const disk of disks) disk.live.examineOffers((final) => this.#examine(disk, final));
-          this.#statistics.follow(disks);
-          if (effect.prepare.statistics) void this.#tellStatistics();
+          void this.#tellStatistics();
           this.feed({ kind: 'checked' });
         });
         return;
@@ -186,17 +185,19 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
   async #tellStatistics(): Promise<void> {
     const { clock } = this.#agent.env;
     const { signal } = this.over;
-    signal.addEventListener('abort', () => this.#statistics.stop(), { once: true });
+    this.#statistics.follow(this.#disks);
     let told = 0;
     while (!signal.aborted) {
       if (told !== this.#statistics.changes) this.#sendStatistics();
       told = this.#statistics.changes;
       await sleep(clock, STATISTICS_MS, { signal }).catch(() => {}); // Over.
     }
+    this.#statistics.stop();
   }
 
   #sendStatistics(): void {
-    const { migration } = this.#options.prepare;
+    const { migration, statistics } = this.#options.prepare;
+    if (statistics !== true) return;
     const message = { kind: 'statistics', migration, ...this.#statistics.value } as const;
     this.#options.disk.peers.sendMigration(this.from, encodeMigrationMessage(message));
   }
@@ -285,7 +286,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
     await this.#vm!.note({ state: 'running', reason: '' });
     for (const disk of this.#disks) disk.live.examineOffers(null);
     for (const disk of this.#disks) await disk.completion.complete({ signal: this.over.signal });
-    if (this.#options.prepare.statistics) this.#sendStatistics();
+    this.#sendStatistics();
     this.feed({ kind: 'complete' });
   }
 

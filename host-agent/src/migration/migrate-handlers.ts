@@ -1,6 +1,7 @@
 /** `vm.migrate`, its status and its cancel, as the control socket asks for them. */
-import { DiskswarmError, type HostId, type PieceIndex } from '@diskswarm/core';
+import { DiskswarmError, type HostId, sleep } from '@diskswarm/core';
 import { parseHostId } from '@diskswarm/identity';
+import { forecastMigration } from '@diskswarm/migration';
 import type { Agent } from '../agent/agent.ts';
 import { codeOf } from '../agent/ownership-driver.ts';
 import type { MigrationEstimate, MigrationStatus } from '../control/methods.ts';
@@ -8,14 +9,19 @@ import type { ControlHandlers } from '../control/server.ts';
 import type { Vm } from '../vm/vm.ts';
 import type { VmManager } from '../vm/vm-manager.ts';
 import type { Migrations } from './migrations.ts';
+import { LinkRates, type Observed, observeMove } from './move-observation.ts';
+import { phaseWords } from './phase-words.ts';
 import type { SourceRunner } from './source-runner.ts';
 
 type MigrateHandlers = Pick<ControlHandlers, 'vm.migrate' | 'vm.migrateStatus' | 'vm.migrateCancel'>;
 
 /** Who watches is told at least so often apart. */
 const WATCH_MS = 500;
+/** A move that begins waits no longer for the link to be measured. */
+const MEASURE_PATIENCE_MS = 600;
 
 export function migrateHandlers(agent: Agent, vms: VmManager, migrations: Migrations): MigrateHandlers {
+  const rates = new LinkRates(agent);
   const runnerOf = (name: string): SourceRunner => {
     const runner = migrations.leaving(vms.vm(name).name);
     if (runner === null)
@@ -32,15 +38,29 @@ export function migrateHandlers(agent: Agent, vms: VmManager, migrations: Migrat
     'vm.migrate': async (params, { signal, emit }) => {
       const vm = vms.vm(params.name);
       const to = parseHostId(params.to);
-      if (params.plan) return estimate(vm, to, params.bandwidthBytesPerSecond);
-      const runner = await migrations.leave(vm, to, {
+      const wishes = {
         diskMode: params.disk,
         maxDowntimeMs: params.maxDowntimeMs,
         bytesPerSecond: params.bandwidthBytesPerSecond,
         compress: params.compress,
         autoConverge: params.autoConverge,
         throttle: params.throttle,
+      };
+      if (params.plan) {
+        assertConnected(vm, to);
+        return estimateOf(vm, to, await observeMove({ agent, vm, to, rates }, wishes));
+      }
+      // The link first: what the move itself sends would be in the way.
+      const { clock, log } = agent.env;
+      await Promise.race([rates.to(to, vm.disks()), sleep(clock, MEASURE_PATIENCE_MS, { signal })]);
+      const observing = observeMove({ agent, vm, to, rates }, wishes);
+      const runner = await migrations.leave(vm, to, wishes).catch((error: unknown) => {
+        observing.catch(() => {}); // Nothing is planned any more.
+        throw error;
       });
+      observing
+        .then(({ observation }) => runner.planned(forecastMigration(observation), observation.memoryBytes))
+        .catch((error: unknown) => log.warn({ vm: vm.name }, `a move could not be planned: ${String(error)}`));
       await follow(
         agent,
         runner,
@@ -53,7 +73,17 @@ export function migrateHandlers(agent: Agent, vms: VmManager, migrations: Migrat
     },
     'vm.migrateStatus': async ({ name, watch }, { signal, emit }) => {
       const runner = runnerOf(name);
-      if (watch) await follow(agent, runner, (state) => state.phase === 'ended', emit, signal);
+      if (watch) {
+        const over = new AbortController();
+        const ticking = tick(agent, () => emit(statusOf(runner)), AbortSignal.any([signal, over.signal]));
+        try {
+          await follow(agent, runner, (state) => state.phase === 'ended', emit, signal);
+        } finally {
+          over.abort();
+          await ticking;
+        }
+        await runner.settled;
+      }
       return statusOf(runner);
     },
     'vm.migrateCancel': async ({ name }) => {
@@ -63,6 +93,14 @@ export function migrateHandlers(agent: Agent, vms: VmManager, migrations: Migrat
       return statusOf(runner);
     },
   };
+}
+
+/** Rates and remainders change also while no event comes. */
+async function tick(agent: Agent, tell: () => void, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    tell();
+    await sleep(agent.env.clock, 2 * WATCH_MS, { signal }).catch(() => {}); // Over.
+  }
 }
 
 async function follow(
@@ -107,40 +145,46 @@ async function failureOf(runner: SourceRunner): Promise<void> {
 
 function statusOf(runner: SourceRunner): MigrationStatus {
   const { phase, round, missingBytes } = runner.state;
-  const { vm, to, memoryBytes, report } = runner;
-  return { event: 'migration', name: vm.name, to, phase, round, missingBytes, memoryBytes, record: report.value };
+  const { vm, to, memoryBytes, report, traffic, memory } = runner;
+  return {
+    event: 'migration',
+    name: vm.name,
+    to,
+    phase,
+    phaseText: phaseWords(runner.state),
+    elapsedMs: report.elapsedMs,
+    round,
+    missingBytes,
+    memoryBytes,
+    diskBytes: traffic.diskBytes(),
+    memory: phase === 'memory' ? memory.state : null,
+    link: traffic.use(memoryBytes),
+    sources: traffic.statistics?.sources ?? null,
+    faults: traffic.statistics?.faults ?? null,
+    record: report.value,
+  };
 }
 
-/** By what hosts claim now; a piece of which nothing is known counts as missing. */
-async function estimate(vm: Vm, to: HostId, limit: number | null): Promise<MigrationEstimate> {
-  let diskBytes = 0;
-  let diskBytesOnlyHere = 0;
-  let measured = 0;
+/** The plan as a user asks for it. */
+function estimateOf(vm: Vm, to: HostId, { observation, diskBytesMissing }: Observed): MigrationEstimate {
+  const forecast = forecastMigration(observation);
+  const { expectedMs } = forecast;
+  return {
+    name: vm.name,
+    to,
+    diskBytes: diskBytesMissing,
+    diskBytesOnlyHere: observation.diskBytesOnlyHere,
+    memoryBytes: vm.record.definition.memoryBytes,
+    seconds: expectedMs === null ? null : Math.ceil(expectedMs / 1000),
+    ...forecast,
+  };
+}
+
+function assertConnected(vm: Vm, to: HostId): void {
   for (const disk of vm.disks()) {
-    const view = disk.content.head;
-    const link = disk.peers.link(to);
-    if (link === undefined)
-      throw new DiskswarmError(
-        'PEER_UNREACHABLE',
-        `host ${to} is not connected, or has not joined disk "${disk.name}"`,
-        {
-          data: { disk: disk.disk, host: to },
-        },
-      );
-    if (view === null) continue;
-    const { generation, geometry } = view.subject;
-    measured = Math.max(measured, link.channel.sent.bytesPerSecond);
-    for (let piece = 0 as PieceIndex; piece < view.piecesTotal; piece = (piece + 1) as PieceIndex) {
-      if (!view.has(piece)) continue;
-      const holders = [...disk.peers.holders(generation, piece)].filter(({ certainty }) => certainty === 'has');
-      if (holders.some(({ channel }) => channel.host === to)) continue;
-      diskBytes += geometry.chunkSizeBytes;
-      if (holders.length === 0) diskBytesOnlyHere += geometry.chunkSizeBytes;
-    }
+    if (disk.peers.link(to) !== undefined) continue;
+    throw new DiskswarmError('PEER_UNREACHABLE', `host ${to} is not connected, or has not joined disk "${disk.name}"`, {
+      data: { disk: disk.disk, host: to },
+    });
   }
-  const { memoryBytes } = vm.record.definition;
-  const linkBytesPerSecond = limit ?? (measured > 0 ? Math.round(measured) : null);
-  const seconds =
-    linkBytesPerSecond === null ? null : Math.ceil((diskBytesOnlyHere + memoryBytes) / linkBytesPerSecond);
-  return { name: vm.name, to, diskBytes, diskBytesOnlyHere, memoryBytes, linkBytesPerSecond, seconds };
 }

@@ -21,6 +21,8 @@ import { encodeDefinition } from '../vm/definition.ts';
 import type { Vm } from '../vm/vm.ts';
 import type { VmManager } from '../vm/vm-manager.ts';
 import { DestinationRunner } from './destination-runner.ts';
+import { withoutEnd } from './migration-report.ts';
+import { answerProbe, PROBE_LABEL } from './rate-probe.ts';
 import { SourceRunner } from './source-runner.ts';
 
 /** Machines on their way here at once. */
@@ -54,6 +56,8 @@ export class Migrations implements MigrationPort {
   /** Puts in order what the agent before left. */
   async start(): Promise<void> {
     for (const vm of this.#vms.list()) {
+      const report = withoutEnd(vm.record.report);
+      if (report !== null) await vm.note({ report });
       await this.#settle(vm).catch((error: unknown) =>
         this.#agent.env.log.warn(
           { vm: vm.name },
@@ -125,6 +129,7 @@ export class Migrations implements MigrationPort {
   }
 
   onStream(stream: PeerStream): StreamHandlers | null {
+    if (stream.label === PROBE_LABEL) return answerProbe(stream, this.#agent.env.clock);
     const runner = this.#arriving.get(stream.label.split('/')[0] ?? '');
     return runner?.from === stream.host ? runner.onStream(stream) : null;
   }

@@ -16,6 +16,7 @@ import {
   canTakeBack,
   type DiskMode,
   encodeMigrationMessage,
+  type Forecast,
   initialSource,
   type MigrationMessage,
   type MigrationPlan,
@@ -32,9 +33,11 @@ import type { ManagedDisk } from '../agent/managed-disk.ts';
 import { codeOf } from '../agent/ownership-driver.ts';
 import type { Outlet, QemuProcess } from '../vm/machinery.ts';
 import type { Vm } from '../vm/vm.ts';
+import { MemoryProgress } from './memory-progress.ts';
 import { type MemoryOptions, sourceCapabilities, sourceParameters } from './memory-settings.ts';
 import { MigrationReport } from './migration-report.ts';
 import { Runner } from './runner.ts';
+import { Traffic } from './traffic.ts';
 import { WriteThrottle } from './write-throttle.ts';
 
 export interface SourceOptions {
@@ -55,6 +58,8 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
   readonly vm: Vm;
   readonly report: MigrationReport;
   readonly throttle: WriteThrottle;
+  readonly traffic: Traffic;
+  readonly memory = new MemoryProgress();
   readonly #options: SourceOptions;
   readonly #agent: Agent;
   readonly #disks: readonly ManagedDisk[];
@@ -89,7 +94,10 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
       onSlowed: () => this.feed({ kind: 'slowed' }),
     });
     this.over.signal.addEventListener('abort', () => this.throttle.end(), { once: true });
-    this.report = new MigrationReport(agent.env.clock, { migration: options.plan.migration, to, vm: vm.name });
+    const { clock, hostId } = agent.env;
+    const { migration, diskMode, compress } = options.plan;
+    this.traffic = new Traffic(clock, { self: hostId, to, disks: this.#disks });
+    this.report = new MigrationReport(clock, { migration, to, vm: vm.name, diskMode, compress }, this);
   }
 
   /** Begins; what becomes of it is in `state`. */
@@ -112,6 +120,8 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.report.heard(message);
     this.throttle.heard(message);
     this.feed({ kind: 'message', message, nowUs: this.#agent.env.clock.nowUs() });
+    // The receipts may say that all is there before the destination's last figures come.
+    if (message.kind === 'statistics' && this.state.phase === 'ended') this.#record();
   }
 
   /** The operator's wish; VM_STATE once it is too late. */
@@ -125,6 +135,13 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
         },
       );
     this.feed({ kind: 'failed', result: 'cancelled', code: 'ABORTED', message: 'the migration was cancelled' });
+  }
+
+  /** What this was expected to take; it may come when it is over already. */
+  planned(forecast: Forecast, memoryInUseBytes: number): void {
+    this.report.planned(forecast, memoryInUseBytes);
+    if (this.state.phase === 'ended') this.#record();
+    this.changed.fire();
   }
 
   /** Resolves when everything that follows from the end is done. */
@@ -259,6 +276,12 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.#memoryStarted = true;
     this.report.mark('memory');
     await qmp.execute('migrate', { uri: `unix:${path}` });
+    void this.memory.follow(qmp, {
+      clock: agent.env.clock,
+      signal: this.over.signal,
+      goesOn: () => this.state.phase === 'memory',
+      changed: () => this.changed.fire(),
+    });
   }
 
   #onQemu(event: QmpEvent): void {
@@ -302,6 +325,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
   async #leave(): Promise<void> {
     this.#splitLink();
     await this.vm.release('moved', `it runs on host ${this.to}`);
+    await this.vm.note({ report: this.report.text });
     await this.#outlet?.stop();
     for (const disk of this.#disks)
       await disk.changed.until(async () => (await disk.safety.ofHost()).safe, { signal: this.over.signal });
@@ -345,11 +369,12 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
   }
 
   #measured(): { memoryBytes: number; diskBytes: number } {
-    const diskBytes = this.#disks.reduce(
-      (sum, disk) => sum + (disk.peers.link(this.to)?.channel.sent.totalBytes ?? 0),
-      0,
-    );
-    return { memoryBytes: this.memoryBytes, diskBytes };
+    return { memoryBytes: this.memoryBytes, diskBytes: this.traffic.diskBytes() };
+  }
+
+  /** Puts what came after the end into the record too. */
+  #record(): void {
+    void this.vm.note({ report: this.report.text }).catch(() => {});
   }
 }
 

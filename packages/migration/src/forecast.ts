@@ -22,10 +22,8 @@ export interface MoveObservation {
   readonly memoryBytes: number;
   /** Part of them that travels, by compression; 1 for none. */
   readonly memoryRatio: number;
-  /** To the destination; null while unknown. */
+  /** To the destination, the operator's limit included; null while unknown. */
   readonly linkRate: number | null;
-  /** The operator's limit for the memory; null for none. */
-  readonly memoryLimitRate: number | null;
   /** null while unknown. */
   readonly rttMs: number | null;
   readonly diskDirtyRate: number;
@@ -36,16 +34,20 @@ export interface MoveObservation {
   readonly missingInUse: number | null;
 }
 
+/** What leaves this host, by kind. */
+export interface BytesToSend {
+  readonly total: number;
+  /** Of the disks as they are now. */
+  readonly disk: number;
+  /** Of the disks, written while the migration goes on; 0 while the link is unknown. */
+  readonly rewritten: number;
+  /** Of the memory, as it travels; what changes meanwhile is sent again. */
+  readonly memory: number;
+}
+
 /** The prediction; null where a rate that it needs is unknown. */
 export interface Forecast {
-  /** All that leaves this host: the three kinds that follow. */
-  readonly bytesToSend: number;
-  /** Of the disks as they are now. */
-  readonly diskBytes: number;
-  /** Of the disks, written while the migration goes on; 0 while the link is unknown. */
-  readonly rewrittenBytes: number;
-  /** Of the memory, as it travels; what changes meanwhile is sent again. */
-  readonly memoryBytes: number;
+  readonly bytesToSend: BytesToSend;
   /** What the destination can have from other hosts that are connected here. */
   readonly diskBytesElsewhere: number;
   readonly linkBytesPerSecond: number | null;
@@ -75,8 +77,8 @@ const PAUSE_COST_MS = 150;
 const PAUSE_ROUND_TRIPS = 4;
 /** The source gives up a pause that takes longer (source.ts). */
 const LONGEST_PAUSE_MS = 30_000;
-/** The disks' rounds beside the memory leave it at least this part of the link. */
-const LEAST_MEMORY_SHARE = 0.1;
+/** Rounds of the disks beside the memory leave it at least this part of the link. */
+const LEAST_MEMORY_SHARE = 0.5;
 /** QEMU slows the guest by this much at first, then by so much more in each pass, up to the last (its defaults, version 7.2). */
 const THROTTLE = { first: 0.2, step: 0.1, most: 0.99 };
 /** A pass over the memory is the last one looked at: a copy that did not end by then does not. */
@@ -87,7 +89,6 @@ export function forecastMigration(seen: MoveObservation): Forecast {
   const { diskBytesOnlyHere: diskBytes, diskBytesElsewhere, diskDirtyRate, memoryDirtyRate } = seen;
   const linkRate = seen.linkRate !== null && seen.linkRate > 0 ? seen.linkRate : null;
   const known = {
-    diskBytes,
     diskBytesElsewhere,
     linkBytesPerSecond: linkRate,
     diskDirtyBytesPerSecond: diskDirtyRate,
@@ -97,9 +98,7 @@ export function forecastMigration(seen: MoveObservation): Forecast {
     const memoryBytes = Math.round(seen.memoryBytes * seen.memoryRatio);
     return {
       ...known,
-      bytesToSend: diskBytes + memoryBytes,
-      rewrittenBytes: 0,
-      memoryBytes,
+      bytesToSend: { total: diskBytes + memoryBytes, disk: diskBytes, rewritten: 0, memory: memoryBytes },
       expectedMs: null,
       expectedPauseMs: null,
       expectedStalls: seen.diskMode === 'precopy' ? 0 : null,
@@ -112,16 +111,19 @@ export function forecastMigration(seen: MoveObservation): Forecast {
   // Written beside the memory, and told by rounds there.
   const besideBytes =
     seen.diskMode === 'postcopy' ? 0 : Math.min(seen.diskSizeBytes, Math.round((diskDirtyRate * memory.ms) / 1000));
-  const rewrittenBytes = rounds.sentBytes - diskBytes + besideBytes;
+  const rewritten = rounds.sentBytes - diskBytes + besideBytes;
   const pauseDiskMs = seen.diskMode === 'precopy' ? (rounds.leftBytes * 1000) / linkRate : 0;
   const pauseMs = PAUSE_COST_MS + PAUSE_ROUND_TRIPS * (seen.rttMs ?? 0) + memory.lastMs + pauseDiskMs;
   const laterMs = seen.diskMode === 'precopy' ? 0 : (rounds.leftBytes * 1000) / linkRate;
   const { converges, reason } = verdictOf(seen, linkRate, { memoryEnds: memory.ends, pauseDiskMs, ...rounds });
   return {
     ...known,
-    bytesToSend: diskBytes + rewrittenBytes + memory.sentBytes,
-    rewrittenBytes,
-    memoryBytes: memory.sentBytes,
+    bytesToSend: {
+      total: diskBytes + rewritten + memory.sentBytes,
+      disk: diskBytes,
+      rewritten,
+      memory: memory.sentBytes,
+    },
     expectedMs: memory.ends ? Math.round(SETUP_MS + rounds.ms + memory.ms + pauseMs + laterMs) : null,
     expectedPauseMs: memory.ends ? Math.round(pauseMs) : null,
     expectedStalls: stallsOf(seen, rounds.leftBytes),
@@ -174,9 +176,8 @@ interface Passes {
 }
 
 function passesOf(seen: MoveObservation, linkRate: number): Passes {
-  const { memoryRatio, maxDowntimeMs, memoryLimitRate, autoConverge } = seen;
-  const shared = Math.max(linkRate * LEAST_MEMORY_SHARE, linkRate - seen.diskDirtyRate);
-  const rate = Math.min(shared, memoryLimitRate ?? shared);
+  const { memoryRatio, maxDowntimeMs, autoConverge } = seen;
+  const rate = Math.max(linkRate * LEAST_MEMORY_SHARE, linkRate - seen.diskDirtyRate);
   const dirtyRate = seen.memoryDirtyRate ?? 0;
   let bytes = seen.memoryBytes * memoryRatio;
   let ms = 0;

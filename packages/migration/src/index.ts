@@ -5,7 +5,12 @@
  * ownership package's; here is only when it may begin, and who runs the guest meanwhile (docs/adr/0008-live-migration.md).
  */
 export * from './destination.ts';
-export * from './forecast.ts';
+export {
+  type BytesToSend,
+  type Forecast,
+  forecastMigration,
+  type MoveObservation,
+} from './forecast.ts';
 export * from './message.ts';
 export * from './round-policy.ts';
 export * from './source.ts';

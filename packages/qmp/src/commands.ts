@@ -76,6 +76,13 @@ interface Commands {
     { readonly qemu: { readonly major: number; readonly minor: number; readonly micro: number } },
   ];
   'query-migrate': [None, QueryMigrate];
+  /** Seconds; pages of each GiB that are looked at, 128 to 4096. */
+  'calc-dirty-rate': [{ readonly 'calc-time': number; readonly 'sample-pages': number }, unknown];
+  /** `dirty-rate` is in MiB per second; -1 or absent while it is measured. */
+  'query-dirty-rate': [
+    None,
+    { readonly status: 'unstarted' | 'measuring' | 'measured'; readonly 'dirty-rate'?: number },
+  ];
   'query-block': [None, readonly Readonly<Record<string, unknown>>[]];
   'query-named-block-nodes': [{ readonly flat?: boolean }, readonly BlockNode[]];
   'query-target': [None, { readonly arch: string }];

@@ -5,11 +5,11 @@
  */
 import type { HostId } from '@diskswarm/core';
 import type { Command } from 'commander';
-import type { MigrationEstimate, MigrationStatus } from '../../control/methods.ts';
+import type { MigrationStatus } from '../../control/methods.ts';
 import { ask, type CommandContext } from '../context.ts';
+import { planText, progressLine, recordText, screenText } from '../migration-words.ts';
 import { parseChoice, parseCount, parseHost, parseName, parseRate } from '../parse.ts';
 import type { Action } from '../program.ts';
-import { sizeText } from '../words.ts';
 
 const DISK_MODES = ['precopy', 'hybrid', 'postcopy'] as const;
 const THROTTLES = ['bradford', 'adaptive', 'off'] as const;
@@ -25,18 +25,6 @@ interface MigrateOptions {
   readonly throttle: (typeof THROTTLES)[number];
 }
 
-const PHASES: Readonly<Record<string, string>> = {
-  preparing: 'asking the other host',
-  bulk: 'sending the disks',
-  rounds: 'sending what was written meanwhile',
-  memory: 'sending the memory',
-  switchover: 'the guest is paused: the last writes are sealed',
-  confirming: 'the guest is paused: the other host takes over',
-  relinquishing: 'the disks are given away',
-  post: 'the guest runs there; the rest of the disks follows',
-  ended: 'over',
-};
-
 export function registerVmMigrateCommands(vm: Command, action: Action): void {
   vm.command('migrate')
     .argument('<name>')
@@ -49,8 +37,10 @@ export function registerVmMigrateCommands(vm: Command, action: Action): void {
       'hybrid' as const,
     )
     .option('--max-downtime <ms>', "the memory's part of the pause, milliseconds", parseMilliseconds, 300)
-    .option('--bandwidth <rate>', 'bytes per second that this host sends for it, memory and disk together, for example 20M', (text) =>
-      parseRate('bandwidth', text),
+    .option(
+      '--bandwidth <rate>',
+      'bytes per second that this host sends for it, memory and disk together, for example 20M',
+      (text) => parseRate('bandwidth', text),
     )
     .option('--no-compress', 'send the memory as it is')
     .option('--auto-converge', 'slow the guest down when its memory changes faster than the link carries')
@@ -82,13 +72,13 @@ export function registerVmMigrateCommands(vm: Command, action: Action): void {
 
   vm.command('migrate-status')
     .argument('<name>')
-    .option('--watch', 'until it is over')
+    .option('--watch', 'one live screen until it is over; with --json one object per line')
     .description('how far the move of a machine from this host is')
     .action(
       action<[string], { watch?: boolean }>(async (context, [name], { watch }) => {
         const params = { name: parseName(name), watch: watch === true };
-        const status = await ask(context, 'vm.migrateStatus', params, (each) => show(context, each));
-        context.output.result(status, textOf(status));
+        const status = await ask(context, 'vm.migrateStatus', params, (each) => watchLine(context, each));
+        context.output.result(status, status.phase === 'ended' ? recordText(status.record) : screenText(status));
       }),
     );
 
@@ -105,28 +95,18 @@ export function registerVmMigrateCommands(vm: Command, action: Action): void {
 
 function show({ output }: CommandContext, status: MigrationStatus): void {
   if (output.json) output.object(status);
-  else output.note(textOf(status));
+  else output.note(progressLine(status));
 }
 
-function textOf({ phase, round, missingBytes, memoryBytes }: MigrationStatus): string {
-  const parts = [PHASES[phase] ?? phase];
-  if (round > 0) parts.push(`round ${round}`);
-  if (missingBytes !== null && missingBytes > 0) parts.push(`${sizeText(missingBytes)} of the disks to go`);
-  if (memoryBytes > 0) parts.push(`${sizeText(memoryBytes)} of memory sent`);
-  return parts.join(', ');
+/** On a terminal the screen is drawn anew each time. */
+function watchLine(context: CommandContext, status: MigrationStatus): void {
+  if (!context.output.json && context.output.isTerminal) context.output.screen(screenText(status));
+  else show(context, status);
 }
 
 function endOf({ name, to, record }: MigrationStatus): string {
   const pause = typeof record.stopToRunningMs === 'number' ? `, after a pause of ${record.stopToRunningMs} ms` : '';
   return `${name} runs on host ${to.slice(0, 8)} now${pause}; \`diskswarm vm migrate-status ${name} --watch\` shows the rest of its disks following`;
-}
-
-function planText({ name, to, diskBytes, diskBytesOnlyHere, memoryBytes, seconds }: MigrationEstimate): string {
-  const time = seconds === null ? 'the link was not measured yet' : `about ${seconds} s`;
-  return (
-    `${name} to host ${to.slice(0, 8)}: ${sizeText(diskBytes)} of its disks are missing there, ${sizeText(diskBytesOnlyHere)} of it nobody else has; ` +
-    `at most ${sizeText(memoryBytes)} of memory; ${time}`
-  );
 }
 
 /** `300ms` or `300`. */

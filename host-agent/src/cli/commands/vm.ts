@@ -8,6 +8,7 @@ import { DiskswarmError } from '@diskswarm/core';
 import type { Command } from 'commander';
 import type { VmInfo } from '../../control/methods.ts';
 import { ask, type CommandContext } from '../context.ts';
+import { recordText } from '../migration-words.ts';
 import { parseCount, parseName, parseSize } from '../parse.ts';
 import type { Action } from '../program.ts';
 import { sizeText } from '../words.ts';
@@ -131,15 +132,9 @@ function textOf(info: VmInfo): string {
     ...(info.args.length === 0 ? [] : [`  arguments ${info.args.join(' ')}`]),
     ...(info.consoleLog === '' ? [] : [`  console   ${info.consoleLog}`]),
     ...(info.reason === '' ? [] : [`  reason    ${info.reason}`]),
-    ...(info.migration === null ? [] : ['  last migration', ...reportLines(info.migration)]),
+    ...(info.migration === null ? [] : ['  last migration', recordText(info.migration).replaceAll(/^/gm, '    ')]),
   ];
   return lines.join('\n');
-}
-
-function reportLines(report: Readonly<Record<string, unknown>>): string[] {
-  return Object.entries(report).map(
-    ([key, value]) => `    ${key}: ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
-  );
 }
 
 function connectTerminal(socketPath: string, { signal }: CommandContext): Promise<void> {

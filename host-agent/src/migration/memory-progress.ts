@@ -1,0 +1,65 @@
+/**
+ * How QEMU's copy of the memory is getting on, asked for once a second while it goes on.
+ *
+ * Before and after the copy QEMU is not asked: inside the pause its monitor is for what the guest waits for.
+ */
+import { type Clock, sleep } from '@diskswarm/core';
+import type { QmpClient, QueryMigrate } from '@diskswarm/qmp';
+
+/** What is shown of the memory while it moves. */
+export interface MemoryState {
+  readonly totalBytes: number;
+  /** Of this pass. */
+  readonly remainingBytes: number;
+  readonly dirtyBytesPerSecond: number;
+  /** Passes over the memory that were begun. */
+  readonly passes: number;
+  /** How much QEMU slows the guest's processors (auto-converge), per cent. */
+  readonly throttlePercent: number;
+}
+
+const ASK_EVERY_MS = 1_000;
+
+export class MemoryProgress {
+  #state: MemoryState | null = null;
+  #mostThrottled = 0;
+
+  /** The last answer; null before the first. */
+  get state(): MemoryState | null {
+    return this.#state;
+  }
+
+  /** The highest `throttlePercent` so far. */
+  get mostThrottledPercent(): number {
+    return this.#mostThrottled;
+  }
+
+  /** Asks while `goesOn`, and tells `changed` of each answer; ends without a word when QEMU does not answer. */
+  async follow(
+    qmp: Pick<QmpClient, 'execute'>,
+    options: { clock: Clock; signal: AbortSignal; goesOn: () => boolean; changed: () => void },
+  ): Promise<void> {
+    const { clock, signal, goesOn, changed } = options;
+    try {
+      while (goesOn()) {
+        this.#take(await qmp.execute('query-migrate', {}, { signal }));
+        changed();
+        await sleep(clock, ASK_EVERY_MS, { signal });
+      }
+    } catch {
+      // What ended QEMU, or the migration, is told elsewhere.
+    }
+  }
+
+  #take({ ram, 'cpu-throttle-percentage': throttlePercent = 0 }: QueryMigrate): void {
+    if (ram === undefined) return;
+    this.#mostThrottled = Math.max(this.#mostThrottled, throttlePercent);
+    this.#state = {
+      totalBytes: ram.total,
+      remainingBytes: ram.remaining,
+      dirtyBytesPerSecond: ram['dirty-pages-rate'] * ram['page-size'],
+      passes: ram['dirty-sync-count'],
+      throttlePercent,
+    };
+  }
+}

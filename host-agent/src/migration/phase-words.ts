@@ -1,0 +1,24 @@
+/** What a migration is doing, in plain words, as seen from the host that the machine leaves. */
+import type { SourceState } from '@diskswarm/migration';
+
+const WORDS: Readonly<Record<SourceState['phase'], string>> = {
+  preparing: 'asking the other host',
+  bulk: 'sending the disks',
+  rounds: 'sending what was written meanwhile',
+  memory: 'sending the memory, and what is written meanwhile',
+  switchover: 'the guest is paused: the last writes are sealed',
+  confirming: 'the guest is paused: the other host takes over',
+  relinquishing: 'the guest is paused: the disks are given away',
+  post: 'the other host has the machine; the rest of the disks follows',
+  ended: 'over',
+};
+
+/** The words for a phase, and where it ended for how. */
+export function phaseWords({ phase, running, outcome }: Pick<SourceState, 'phase' | 'running' | 'outcome'>): string {
+  if (outcome !== null)
+    return outcome.result === 'done'
+      ? 'over: nothing depends on this host any more'
+      : `over, and the guest goes on here: ${outcome.message}`;
+  if (phase === 'post' && !running) return 'the other host has the machine and starts it';
+  return WORDS[phase];
+}
