@@ -314,7 +314,7 @@ export class DiskChannel {
       },
       {
         send: (views, piece) => {
-          const done = piece === null ? undefined : (): void => this.release(views.at(-1)!);
+          const done = piece === null ? undefined : (): void => serving.left(piece, views.at(-1)!);
           this.#link.lane(kind)?.send(this.number, views, piece, done);
         },
         onReady: () => {

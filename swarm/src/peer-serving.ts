@@ -35,6 +35,8 @@ export class PeerServing {
   readonly #options: PeerServingOptions;
   readonly #source: UploadSource;
   readonly #jobs = new Map<number, UploadJob>();
+  /** Answers that were handed to the lane: counts one once it has left. */
+  readonly #leaving = new Map<number, () => void>();
   #paths = 0;
 
   constructor(options: PeerServingOptions) {
@@ -65,14 +67,16 @@ export class PeerServing {
         if (whole !== null && (packed !== null || !current)) buffers.give(whole);
         if (!current) return 0;
         this.#jobs.delete(index);
-        if (packed === null || packing === null) this.#options.wire().answer(index, whole);
-        else {
-          packing.sent(packed, chunkSizeBytes);
-          this.#options.wire().answerPacked(index, packed);
+        const leavingBytes = (packed?.body ?? whole)?.length ?? 0;
+        if (whole !== null) {
+          this.#leaving.set(index, () => {
+            this.#options.sent.add(leavingBytes);
+            if (packed !== null) packing?.sent(packed, chunkSizeBytes);
+          });
         }
-        const sentBytes = (packed?.body ?? whole)?.length ?? 0;
-        this.#options.sent.add(sentBytes);
-        return sentBytes;
+        if (packed === null) this.#options.wire().answer(index, whole);
+        else this.#options.wire().answerPacked(index, packed);
+        return leavingBytes;
       },
     };
     this.#jobs.set(index, job);
@@ -85,9 +89,19 @@ export class PeerServing {
     if (job !== undefined) {
       this.#jobs.delete(index);
       this.#options.uploads.remove(this.#source, job);
-    } else if (this.#options.drop(index)) {
-      this.#options.wire().withdraw(index);
+      return;
     }
+    const count = this.#leaving.get(index);
+    this.#leaving.delete(index);
+    if (this.#options.drop(index)) this.#options.wire().withdraw(index);
+    else if (count !== undefined) this.#leaving.set(index, count);
+  }
+
+  /** The answer with bytes to a request has left, or was taken back; `bytes`, the last of it, may be used again. */
+  left(index: number, bytes: Uint8Array): void {
+    this.#leaving.get(index)?.();
+    this.#leaving.delete(index);
+    this.#options.buffers.give(bytes);
   }
 
   /** The peer asks for manifest pages; throws PROTOCOL_ERROR when it asks for too many at once. */
@@ -110,6 +124,7 @@ export class PeerServing {
   /** Nothing is served any more. */
   close(): void {
     this.#jobs.clear();
+    this.#leaving.clear();
     this.#options.uploads.forget(this.#source);
   }
 
