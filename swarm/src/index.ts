@@ -19,6 +19,7 @@ export type { TrackerClient } from './discovery/tracker-client.ts';
 export { DiskChannel } from './disk-channel.ts';
 export { FetchEngine, type FetchEngineOptions } from './fetch/fetch-engine.ts';
 export type { FetchChannel, FetchDisk, FetchHolder, FetchStatistics, FetchTimes } from './fetch/ports.ts';
+export type { PackingTotals } from './packing-statistics.ts';
 export type { AddressSource } from './peer-book.ts';
 export * from './ports.ts';
 export type { PeerStream, StreamAcceptor, StreamHandlers } from './streams.ts';

@@ -9,6 +9,7 @@
  */
 import type { Clock, HostId } from '@diskswarm/core';
 import type { DiskMode, Forecast, MigrationMessage, SourceOutcome } from '@diskswarm/migration';
+import type { PackingTotals } from '@diskswarm/swarm';
 import type { MemoryProgress } from './memory-progress.ts';
 import type { Traffic } from './traffic.ts';
 import type { ThrottleRecord } from './write-throttle.ts';
@@ -100,7 +101,7 @@ export class MigrationReport {
     if (round !== undefined) round.missingBytes ??= message.missingBytes;
   }
 
-  end(outcome: SourceOutcome, measured: { memoryBytes: number; diskBytes: number }): void {
+  end(outcome: SourceOutcome, measured: { memoryBytes: number; diskBytes: number } & PackingTotals): void {
     const migrationMs = this.#since(this.#startedUs, this.#clock.nowUs());
     const endedAt = new Date(this.#clock.wallMs()).toISOString();
     const free = outcome.result === 'done' ? { freeAtMs: migrationMs, freeAt: endedAt } : {};

@@ -26,7 +26,7 @@ import {
   type ThrottlePolicy,
 } from '@diskswarm/migration';
 import type { QmpEvent } from '@diskswarm/qmp';
-import type { PeerStream } from '@diskswarm/swarm';
+import type { PackingTotals, PeerStream } from '@diskswarm/swarm';
 import type { Agent } from '../agent/agent.ts';
 import type { LiveHandOver } from '../agent/live-hand-over.ts';
 import type { ManagedDisk } from '../agent/managed-disk.ts';
@@ -36,6 +36,7 @@ import type { Vm } from '../vm/vm.ts';
 import { MemoryProgress } from './memory-progress.ts';
 import { type MemoryOptions, sourceCapabilities, sourceParameters } from './memory-settings.ts';
 import { MigrationReport } from './migration-report.ts';
+import { PackedTraffic } from './packed-traffic.ts';
 import { Runner } from './runner.ts';
 import { Traffic } from './traffic.ts';
 import { WriteThrottle } from './write-throttle.ts';
@@ -59,6 +60,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
   readonly report: MigrationReport;
   readonly throttle: WriteThrottle;
   readonly traffic: Traffic;
+  readonly packed: PackedTraffic;
   readonly memory = new MemoryProgress();
   readonly #options: SourceOptions;
   readonly #agent: Agent;
@@ -97,6 +99,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     const { clock, hostId } = agent.env;
     const { migration, diskMode, compress } = options.plan;
     this.traffic = new Traffic(clock, { self: hostId, to, disks: this.#disks });
+    this.packed = new PackedTraffic(to, this.#disks);
     this.report = new MigrationReport(clock, { migration, to, vm: vm.name, diskMode, compress }, this);
   }
 
@@ -368,8 +371,8 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.changed.fire();
   }
 
-  #measured(): { memoryBytes: number; diskBytes: number } {
-    return { memoryBytes: this.memoryBytes, diskBytes: this.traffic.diskBytes() };
+  #measured(): { memoryBytes: number; diskBytes: number } & PackingTotals {
+    return { memoryBytes: this.memoryBytes, diskBytes: this.traffic.diskBytes(), ...this.packed.totals() };
   }
 
   /** Puts what came after the end into the record too. */
