@@ -140,7 +140,7 @@ test.serial(
         .reduce((sum, each) => sum + each.faultBytes + each.backgroundBytes, 0);
     t.true(from(lab) > 0, 'the lab gave chunks');
     t.true(from(home) > 0, 'and so did home');
-      t.true(numbers(record.faults).max! >= numbers(record.faults).p50!);
+    t.true(numbers(record.faults).max! >= numbers(record.faults).p50!);
 
     // How right the plan was. Times are stretched by a loaded machine, bytes are not.
     const plan = record.plan as Json;

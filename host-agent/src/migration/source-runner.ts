@@ -115,6 +115,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
       this.#lost('PEER_UNREACHABLE', `the connection to host ${this.to} was lost`);
     };
     watch().catch(() => {}); // Over.
+    this.#record();
     this.feed({ kind: 'started' });
   }
 
@@ -216,7 +217,8 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
         return;
       case 'continueMemory':
         this.work(async () => {
-          this.#doubt = this.vm.note({ state: 'inDoubt', reason: doubtOf(this.vm.name, this.to) });
+          const reason = doubtOf(this.vm.name, this.to);
+          this.#doubt = this.vm.note({ state: 'inDoubt', reason, report: this.report.text });
           this.#doubt.catch(() => {}); // Whoever waits for it hears of it.
           await this.#qemu.qmp.execute('migrate-continue', { state: 'pre-switchover' });
         });
@@ -375,7 +377,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     return { memoryBytes: this.memoryBytes, diskBytes: this.traffic.diskBytes(), ...this.packed.totals() };
   }
 
-  /** Puts what came after the end into the record too. */
+  /** Puts what is known now into the durable record. */
   #record(): void {
     void this.vm.note({ report: this.report.text }).catch(() => {});
   }

@@ -78,7 +78,7 @@ const PAUSE_ROUND_TRIPS = 4;
 /** The source gives up a pause that takes longer (source.ts). */
 const LONGEST_PAUSE_MS = 30_000;
 /** Rounds of the disks beside the memory leave it at least this part of the link. */
-const LEAST_MEMORY_SHARE = 0.5;
+const MEMORY_SHARE: Readonly<Record<DiskMode, number>> = { precopy: 0.5, hybrid: 0.75, postcopy: 0.9 };
 /** QEMU slows the guest by this much at first, then by so much more in each pass, up to the last (its defaults, version 7.2). */
 const THROTTLE = { first: 0.2, step: 0.1, most: 0.99 };
 /** A pass over the memory is the last one looked at: a copy that did not end by then does not. */
@@ -158,7 +158,7 @@ function roundsOf(seen: MoveObservation, linkRate: number): Rounds {
     if (roundMs <= maxDowntimeMs || bytes > STILL_SHRINKING * before) break;
   }
   // Beside the memory rounds keep what is left small, unless the guest writes faster than the link carries.
-  const gaveUp = diskDirtyRate >= linkRate * (1 - LEAST_MEMORY_SHARE);
+  const gaveUp = diskDirtyRate >= linkRate * (1 - MEMORY_SHARE[seen.diskMode]);
   return {
     ms,
     sentBytes,
@@ -177,7 +177,7 @@ interface Passes {
 
 function passesOf(seen: MoveObservation, linkRate: number): Passes {
   const { memoryRatio, maxDowntimeMs, autoConverge } = seen;
-  const rate = Math.max(linkRate * LEAST_MEMORY_SHARE, linkRate - seen.diskDirtyRate);
+  const rate = Math.max(linkRate * MEMORY_SHARE[seen.diskMode], linkRate - seen.diskDirtyRate);
   const dirtyRate = seen.memoryDirtyRate ?? 0;
   let bytes = seen.memoryBytes * memoryRatio;
   let ms = 0;

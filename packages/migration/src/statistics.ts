@@ -7,7 +7,7 @@ import { type Canonical, type Decoded, DiskswarmError, type HostId, type RecordR
 import { hostFromBytes, hostToBytes } from '@diskswarm/identity';
 
 /** Hosts that one message names. */
-export const MAX_STATISTICS_SOURCES = 16;
+const MAX_STATISTICS_SOURCES = 16;
 
 /** Chunk bytes that one host gave: those that a guest, or a QEMU that starts, waited for, and those that came ahead. */
 export interface SourceBytes {
