@@ -42,6 +42,8 @@ export interface NewDisk {
 
 /** Takes what other hosts say about machines that move while they run. */
 export interface MigrationPort {
+  /** The disks are known, and no other host was heard yet. */
+  beforePeers(): void;
   onMessage(disk: ManagedDisk, from: HostId, message: Uint8Array): void;
   /** Null refuses the stream. */
   onStream(stream: PeerStream): StreamHandlers | null;

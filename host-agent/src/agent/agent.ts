@@ -145,6 +145,7 @@ export class Agent {
       await this.#startDisk(disk);
       await disk.records.dropRounds(disk.attachment.resolver?.view.subject.generation ?? null);
     }
+    this.migrations?.beforePeers();
     this.#listen = await swarm.start({ listen: this.#options.listen });
     await places.start(this.listen);
     for (const disk of this.#disks.values()) places.meet(disk);

@@ -69,12 +69,11 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
       downloadBytesPerSecond: options.downloadLimit,
     });
     try {
-      const listen = await agent.start();
       const vms = new VmManager(agent, path.join(state.dir, MACHINES_FOLDER), systemMachinery);
-      await vms.start();
       const migrations = new Migrations(agent, vms, state.dir);
-      await migrations.start();
       agent.migrations = migrations;
+      const listen = await agent.start();
+      await migrations.start();
       const control = await serveControl({
         path: path.join(state.dir, CONTROL_SOCKET),
         handlers: {

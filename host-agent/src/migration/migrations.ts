@@ -1,10 +1,9 @@
 /**
  * The migrations of this host: those that leave, those that arrive, and who is told which message.
  *
- * One at a time for each machine. What a restart of the agent finds of a migration is put in order here: a machine that had not been given away goes on,
- * one that was accepted runs here, one that had not arrived is put away.
+ * One at a time for each machine. What a restart of the agent finds of them is put in order by unfinished.ts, before anything new begins.
  */
-import { DiskswarmError, type HostId, messageOf, toHex } from '@diskswarm/core';
+import { DiskswarmError, type HostId, toHex } from '@diskswarm/core';
 import {
   type DiskMode,
   decodeMigrationMessage,
@@ -21,9 +20,9 @@ import { encodeDefinition } from '../vm/definition.ts';
 import type { Vm } from '../vm/vm.ts';
 import type { VmManager } from '../vm/vm-manager.ts';
 import { DestinationRunner } from './destination-runner.ts';
-import { withoutEnd } from './migration-report.ts';
 import { answerProbe, PROBE_LABEL } from './rate-probe.ts';
 import { SourceRunner } from './source-runner.ts';
+import { Unfinished } from './unfinished.ts';
 
 /** Machines on their way here at once. */
 const MAX_ARRIVALS = 16;
@@ -43,6 +42,7 @@ export class Migrations implements MigrationPort {
   readonly #agent: Agent;
   readonly #vms: VmManager;
   readonly #folder: string;
+  readonly #unfinished: Unfinished;
   readonly #leaving = new Map<string, SourceRunner>();
   readonly #arriving = new Map<string, DestinationRunner>();
 
@@ -51,20 +51,19 @@ export class Migrations implements MigrationPort {
     this.#agent = agent;
     this.#vms = vms;
     this.#folder = folder;
+    this.#unfinished = new Unfinished(agent, vms);
+  }
+
+  /** Finds what the agent before left; before any other host is heard. */
+  beforePeers(): void {
+    this.#vms.load();
+    this.#unfinished.expect();
   }
 
   /** Puts in order what the agent before left. */
   async start(): Promise<void> {
-    for (const vm of this.#vms.list()) {
-      const report = withoutEnd(vm.record.report);
-      if (report !== null) await vm.note({ report });
-      await this.#settle(vm).catch((error: unknown) =>
-        this.#agent.env.log.warn(
-          { vm: vm.name },
-          `machine "${vm.name}" could not be put in order: ${messageOf(error)}`,
-        ),
-      );
-    }
+    await this.#vms.resume();
+    await this.#unfinished.settle();
   }
 
   /** Moves a machine to a connected host; what becomes of it is in the runner's state. VM_STATE, PEER_UNREACHABLE. */
@@ -144,7 +143,7 @@ export class Migrations implements MigrationPort {
 
   #arrive(disk: ManagedDisk, from: HostId, prepare: Prepare): void {
     const over = [...this.#arriving].filter(([, runner]) => runner.state.phase === 'ended');
-    const after = Promise.all(over.map(([, runner]) => runner.settled));
+    const after = Promise.all([this.#unfinished.done, ...over.map(([, runner]) => runner.settled)]);
     for (const [migration] of over) this.#arriving.delete(migration);
     if (this.#arriving.size >= MAX_ARRIVALS || this.#arriving.has(prepare.migration)) {
       const refusal = {
@@ -167,80 +166,5 @@ export class Migrations implements MigrationPort {
     });
     this.#arriving.set(prepare.migration, runner);
     runner.start();
-  }
-
-  async #settle(vm: Vm): Promise<void> {
-    const { state } = vm.record;
-    if (state === 'moved' && vm.process !== null) await vm.release('moved', vm.record.reason);
-    if (state === 'running' && vm.process !== null) {
-      // It was on its way when the agent ended; nothing had been given away, or it would be in doubt.
-      await vm.process.qmp.execute('migrate_cancel', {});
-      await vm.runOn();
-      return;
-    }
-    if (state !== 'incoming' && state !== 'inDoubt') return;
-    const standings = vm.disks().map((disk) => disk.ownership.standing().state);
-    const qmp = vm.process?.qmp;
-    if (standings.every((standing) => standing === 'writable')) {
-      // Accepted here before the agent ended, or never given away.
-      if (qmp === undefined) {
-        await vm.note({
-          state: 'stopped',
-          reason: 'QEMU ended while the agent was away; its disks are here: start it again',
-        });
-        return;
-      }
-      if (state === 'inDoubt') await qmp.execute('migrate_cancel', {});
-      await vm.runOn();
-      await vm.note({ state: 'running', reason: '' });
-    } else if (state === 'incoming' && standings.includes('writable')) {
-      // Some were accepted: the machine had arrived, and the others are offered again.
-      this.#settleLater(vm, (standing) => standing === 'writable');
-    } else if (state === 'incoming') {
-      await vm.release('stopped', 'the agent ended while the machine was on its way here');
-      for (const disk of vm.disks()) {
-        disk.live.examineOffers(() => {
-          disk.live.examineOffers(null);
-          return Promise.reject(
-            new DiskswarmError('VM_STATE', 'the agent ended while the machine was on its way here'),
-          );
-        });
-      }
-    } else if (standings.every((standing) => standing === 'elsewhere')) {
-      await vm.release('moved', 'it was given to another host');
-    } else {
-      await this.#offerTheRest(vm);
-      this.#settleLater(vm, (standing) => standing !== 'held');
-    }
-  }
-
-  /** The agent ended between two offers: a machine goes with all of its disks or with none, and one offer cannot be taken back. */
-  async #offerTheRest(vm: Vm): Promise<void> {
-    const offered = vm
-      .disks()
-      .flatMap(({ ownership: { source } }) => (source.phase === 'relinquished' ? [source.relinquish.to] : []));
-    const to = offered[0];
-    if (to === undefined) return;
-    for (const disk of vm.disks()) {
-      if (disk.ownership.standing().state !== 'writable') continue;
-      const handOver = disk.live.handOver(to);
-      await handOver.held();
-      await handOver.seal();
-      await handOver.relinquish();
-    }
-  }
-
-  /** In doubt until the verdicts come: they decide. */
-  #settleLater(vm: Vm, decided: (standing: string) => boolean): void {
-    const wait = async (): Promise<void> => {
-      for (const disk of vm.disks())
-        await disk.changed.until(() => decided(disk.ownership.standing().state), {
-          signal: new AbortController().signal,
-        });
-      await this.#settle(vm);
-    };
-    wait().catch((error: unknown) =>
-      this.#agent.env.log.warn({ vm: vm.name }, `machine "${vm.name}" stays in doubt: ${messageOf(error)}`),
-    );
   }
 }

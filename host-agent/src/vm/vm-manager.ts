@@ -44,18 +44,23 @@ export class VmManager {
     this.#folder = folder;
   }
 
-  /** Finds the machines of the agent that ran before. */
-  async start(): Promise<void> {
-    const { meta, log } = this.#agent.env;
+  /** Reads which machines there are. */
+  load(): void {
+    const { meta } = this.#agent.env;
     for (const key of meta.keys(PREFIX)) {
       const vm = new Vm(this.#agent, decodeVmRecord(meta.get(key)!), this.#folder, this.machinery);
       this.#vms.set(vm.name, vm);
+    }
+  }
+
+  /** Finds the processes of the agent that ran before. */
+  async resume(): Promise<void> {
+    for (const vm of this.#vms.values())
       await vm
         .resume()
         .catch((error: unknown) =>
-          log.warn({ vm: vm.name }, `machine "${vm.name}" could not be taken up: ${String(error)}`),
+          this.#agent.env.log.warn({ vm: vm.name }, `machine "${vm.name}" could not be taken up: ${String(error)}`),
         );
-    }
   }
 
   /** Lets every machine be. */

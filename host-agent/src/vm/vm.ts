@@ -74,6 +74,12 @@ export class Vm {
     });
   }
 
+  /** Those of its disks that this host knows. */
+  knownDisks(): ManagedDisk[] {
+    const { disks } = this.#record.definition;
+    return this.#agent.disks.filter(({ disk }) => disks.includes(disk));
+  }
+
   /** Attaches the disks and starts QEMU. Whatever fails leaves nothing running and nothing attached. */
   start(): Promise<void> {
     return this.#turns.run(async () => {
