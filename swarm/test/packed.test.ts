@@ -1,7 +1,9 @@
 /** Chunks in fewer bytes between hosts: deltas to what the asker holds, compression on slow links, and whoever lies about either. */
 import { chunkIdOf } from '@diskswarm/chunk';
-import { type ChunkId, PRIORITY } from '@diskswarm/core';
+import { type ChunkId, type DiskswarmError, hasCode, PRIORITY } from '@diskswarm/core';
+import { ChunkBuffers, encodeDelta } from '@diskswarm/wire';
 import test from 'ava';
+import { PackedArrivals } from '../src/packed-arrivals.ts';
 import { Fetcher } from './helpers/fetcher.ts';
 import { generationOne, offered, piece, TestDisk, type TestMembership } from './helpers/test-host.ts';
 import { serveAll, World } from './helpers/world.ts';
@@ -204,4 +206,54 @@ test('bytes that do not compress travel as they are, on a slow link too', async 
   const { fetcher } = await pulled({ rate: 5_000_000, delayMs: 5 }, noise);
   t.deepEqual(packing(fetcher.membership).received.compression, NOTHING);
   t.is(fetcher.membership.ready[0]!.received.totalBytes, PIECES * CHUNK);
+});
+
+test('a host that answers with what differs from a chunk that is not here, again and again, is taken to have refused', async (t) => {
+  const log: string[] = [];
+  const arrivals = new PackedArrivals({
+    chunkSizeBytes: CHUNK,
+    buffers: new ChunkBuffers({ chunkSizeBytes: CHUNK, max: 4 }),
+    readChunk: async () => null,
+    arrived: (token) => log.push(`arrived ${token}`),
+    askAgain: (lane, index, token) => log.push(`again ${lane} ${index} ${token}`),
+    rejected: (token) => log.push(`rejected ${token}`),
+    failed: (error) => log.push(String(error)),
+  });
+  const packed = { base: idOf(oldChunk(1)), zstd: false, body: encodeDelta(oldChunk(1), newChunk(1))! };
+  for (let answer = 0; answer < 2; answer++) {
+    arrivals.take('bulk', 9, 1, packed);
+    await new Promise(setImmediate);
+  }
+  t.deepEqual(log, ['again bulk 9 1', 'rejected 1']);
+  // What is given up, or answered whole, in between begins anew.
+  for (let answer = 0; answer < 2; answer++) {
+    arrivals.take('bulk', 9, 2, packed);
+    await new Promise(setImmediate);
+    arrivals.forget(2);
+  }
+  t.deepEqual(log.slice(2), ['again bulk 9 2', 'again bulk 9 2']);
+  arrivals.take('bulk', 9, 3, packed);
+  arrivals.close();
+  await new Promise(setImmediate);
+  t.is(log.length, 4);
+});
+
+test('garbage in the place of a delta is an error of the peer, not of this host', async (t) => {
+  const told: unknown[] = [];
+  const arrivals = new PackedArrivals({
+    chunkSizeBytes: CHUNK,
+    buffers: new ChunkBuffers({ chunkSizeBytes: CHUNK, max: 4 }),
+    readChunk: async (_id, into) => into,
+    arrived: () => told.push('arrived'),
+    askAgain: () => told.push('again'),
+    rejected: () => told.push('rejected'),
+    failed: (error) => told.push((error as DiskswarmError).code),
+  });
+  const garbage = { base: idOf(oldChunk(1)), zstd: false, body: new Uint8Array(100) };
+  arrivals.take('bulk', 1, 1, garbage);
+  arrivals.take('bulk', 1, 2, { ...garbage, zstd: true });
+  await new Promise(setImmediate);
+  t.deepEqual(told, ['FORMAT_INVALID', 'FORMAT_INVALID']);
+  const error = t.throws(() => arrivals.take('bulk', 1, 3, { base: null, zstd: true, body: garbage.body }));
+  t.true(hasCode(error, 'FORMAT_INVALID'));
 });

@@ -5,12 +5,9 @@
  * answers a fourth when four have been sent. late = max(200 ms, 2 × expected, expected + 4 × mean error).
  * The shortest response is taken over the last 30 to 60 s, so that a longer route is believed in the end.
  */
+import { BusyRate } from './busy-rate.ts';
 import { PATIENCE } from './limits.ts';
 
-/** A rate is renewed after so much busy time, or so many bytes. */
-const RATE_PERIOD_US = 50_000;
-const RATE_PERIOD_BYTES = 1024 * 1024;
-const RATE_WEIGHT = 0.3;
 const ERROR_WEIGHT = 1 / 8;
 /** One answer after minutes may not make every later fault wait for minutes: that was a stall, not a rate. */
 const MAX_ERROR_US = 2_000_000;
@@ -26,9 +23,8 @@ export class ResponseModel {
   /** By size class: powers of two of the length. */
   readonly #shortest = new Map<number, Shortest>();
   #errorUs: number | null = null;
-  #bytesPerUs: number | null = null;
-  #busyBytes = 0;
-  #busyUs = 0;
+  readonly #rate = new BusyRate();
+  readonly #link = new BusyRate();
   #lastAnswerUs = Number.NEGATIVE_INFINITY;
 
   /** True once an answer was seen. */
@@ -38,7 +34,14 @@ export class ResponseModel {
 
   /** Bytes per second while busy, or null. */
   get bytesPerSecond(): number | null {
-    return this.#bytesPerUs === null ? null : this.#bytesPerUs * 1e6;
+    const { bytesPerUs } = this.#rate;
+    return bytesPerUs === null ? null : bytesPerUs * 1e6;
+  }
+
+  /** The same of chunks that came right behind each other: what the way carries, without the wait for a lone answer. */
+  get linkBytesPerSecond(): number | null {
+    const { bytesPerUs } = this.#link;
+    return bytesPerUs === null ? null : bytesPerUs * 1e6;
   }
 
   /** The shortest response of any size class, or null. */
@@ -75,19 +78,11 @@ export class ResponseModel {
       known.currentUs = Math.min(known.currentUs, responseUs);
     }
     this.learnError(responseUs, expectedUs);
-    if (!whole) {
-      this.#lastAnswerUs = nowUs;
-      return;
-    }
-    this.#busyBytes += lengthBytes;
-    this.#busyUs += Math.min(MAX_BUSY_US, nowUs - Math.max(sentAtUs, this.#lastAnswerUs));
+    const before = this.#lastAnswerUs;
     this.#lastAnswerUs = nowUs;
-    if (this.#busyUs >= RATE_PERIOD_US || (this.#busyBytes >= RATE_PERIOD_BYTES && this.#busyUs > 0)) {
-      const rate = this.#busyBytes / this.#busyUs;
-      this.#bytesPerUs = this.#bytesPerUs === null ? rate : this.#bytesPerUs + (rate - this.#bytesPerUs) * RATE_WEIGHT;
-      this.#busyBytes = 0;
-      this.#busyUs = 0;
-    }
+    if (!whole) return;
+    this.#rate.add(lengthBytes, Math.min(MAX_BUSY_US, nowUs - Math.max(sentAtUs, before)));
+    if (sentAtUs < before) this.#link.add(lengthBytes, Math.min(MAX_BUSY_US, nowUs - before));
   }
 
   /** Learns only how far off a guess was: also from a request that was given up after `waitedUs`. */
@@ -103,7 +98,7 @@ export class ResponseModel {
     if (known !== undefined) return Math.min(known.currentUs, known.previousUs);
     for (const [otherClass, { currentUs, previousUs }] of this.#shortest) {
       const moreBytes = Math.max(0, lengthBytes - 2 ** otherClass);
-      return Math.min(currentUs, previousUs) + (this.#bytesPerUs === null ? 0 : moreBytes / this.#bytesPerUs);
+      return Math.min(currentUs, previousUs) + (this.#rate.bytesPerUs === null ? 0 : moreBytes / this.#rate.bytesPerUs);
     }
     return null;
   }
@@ -113,7 +108,7 @@ export class ResponseModel {
     const baseUs = this.baseUs(lengthBytes);
     if (baseUs === null) return PATIENCE.unmeasuredUs * (1 + outstandingBytes / lengthBytes);
     // Without a rate each request under way is taken to cost as much as a whole response.
-    const bytesPerUs = this.#bytesPerUs ?? lengthBytes / baseUs;
+    const bytesPerUs = this.#rate.bytesPerUs ?? lengthBytes / baseUs;
     return Math.max(baseUs, (outstandingBytes + lengthBytes) / bytesPerUs);
   }
 

@@ -86,9 +86,9 @@ export class Scheduler {
     };
   }
 
-  /** What a peer's link carried lately, while busy with whole chunks; null before enough was measured. */
-  bytesPerSecondOf(peer: HostId): number | null {
-    return this.#ledger.peers.get(peer)?.model.bytesPerSecond ?? null;
+  /** What the link to a peer carried lately, by chunks that came right behind each other; null before enough of them did. */
+  linkBytesPerSecondOf(peer: HostId): number | null {
+    return this.#ledger.peers.get(peer)?.model.linkBytesPerSecond ?? null;
   }
 
   #take(event: Exclude<SchedulerEvent, { type: 'timer' }>): void {

@@ -30,6 +30,24 @@ test('nothing is known of a new peer', (t) => {
   t.true(model.expectedUs(CHUNK, CHUNK) > model.expectedUs(0, CHUNK));
 });
 
+test('the link is measured by chunks that come behind each other; lone and packed answers say nothing of it', (t) => {
+  const model = new ResponseModel();
+  for (let nowUs = 0; nowUs < 10_000_000; nowUs += 100_000) model.learn(CHUNK, nowUs - 50_000, 50_000, nowUs);
+  t.is(model.linkBytesPerSecond, null);
+  t.true(model.bytesPerSecond! < 2e6);
+  const nowUs = saturated(model, 100, 25, 50_000, 10_000_000);
+  t.true(Math.abs(model.linkBytesPerSecond! / 25e6 - 1) < 0.05, `${model.linkBytesPerSecond}`);
+  const { bytesPerSecond, linkBytesPerSecond } = model;
+  for (let count = 1; count < 1000; count++) {
+    const atUs = nowUs + 1000 * count;
+    model.learn(4096, atUs - 10_000, 50_000, atUs, { whole: false });
+  }
+  t.is(model.bytesPerSecond, bytesPerSecond);
+  t.is(model.linkBytesPerSecond, linkBytesPerSecond);
+  t.is(model.baseUs(4096), 10_000);
+  t.is(model.baseUs(CHUNK), 50_000, 'a whole chunk is not measured by small ones');
+});
+
 test('the rate is that of the busy link; what is expected is the pipe or the rate, whichever is longer', (t) => {
   const model = new ResponseModel();
   saturated(model, 200, 2.5, 50_000);

@@ -265,7 +265,7 @@ export class FetchEngine implements ChunkSource {
     fetch.count(arrival, this.#clock.nowUs());
     this.#fetches.delete(key);
     this.#tell({ type: 'arrived', peer: host, key, lengthBytes: wireBytes });
-    this.#wishes.measured(host, this.#scheduler.bytesPerSecondOf(host), this.#hosts.get(host)?.values() ?? []);
+    this.#wishes.measured(host, this.#scheduler.linkBytesPerSecondOf(host), this.#hosts.get(host)?.values() ?? []);
     this.#takeBack(fetch);
     fetch.resolve(bytes);
     return true;
