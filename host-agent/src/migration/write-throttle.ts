@@ -11,6 +11,7 @@ import {
   type Backlog,
   initialBacklog,
   initialThrottle,
+  isDrained,
   type MigrationMessage,
   observe,
   type Throttle,
@@ -89,9 +90,8 @@ export class WriteThrottle {
   /** The round is sealed. The first one begins it all. */
   sealed(round: number): void {
     if (this.#isIdle) return;
-    const nowUs = this.#options.clock.nowUs();
-    this.#backlog ??= initialBacklog(this.#sealing.writes, nowUs);
-    this.#backlog = applyBacklog(this.#backlog, { kind: 'sealed', round, ...this.#sealing, nowUs });
+    this.#backlog ??= initialBacklog(this.#sealing.writes, this.#options.clock.nowUs());
+    this.#backlog = applyBacklog(this.#backlog, { kind: 'sealed', round, ...this.#sealing });
     if (this.#timer === null) this.#arm();
   }
 
@@ -99,11 +99,10 @@ export class WriteThrottle {
   heard(message: MigrationMessage): void {
     if (this.#isIdle || this.#backlog === null || message.kind !== 'progress' || !message.known) return;
     const { round, missingBytes } = message;
-    const before = observe(this.#backlog);
+    const before = isDrained(this.#backlog);
     const nowUs = this.#options.clock.nowUs();
     this.#backlog = applyBacklog(this.#backlog, { kind: 'missing', round, missingBytes, nowUs });
-    const { drained } = observe(this.#backlog);
-    if (drained && !before.drained) this.#adjust();
+    if (isDrained(this.#backlog) && !before) this.#adjust();
   }
 
   /** The guest was stopped, or goes on. */
@@ -140,7 +139,7 @@ export class WriteThrottle {
     await this.#look();
     if (this.#ended) return;
     // A round that is whole was judged when it became so; what is dirty meanwhile may be in a seal already.
-    if (this.#backlog !== null && !observe(this.#backlog).drained) this.#adjust();
+    if (this.#backlog !== null && !isDrained(this.#backlog)) this.#adjust();
     this.#arm();
   }
 

@@ -2,17 +2,19 @@
  * What waits to be sent of what a guest writes, and how fast it drains: the observation that throttle policies decide by. Pure.
  *
  * Fed with what each round held, what the destination misses of it, and what was written since. Everything is in the bytes in which the destination
- * counts: a dirty block at the source counts as what the blocks of the last round became there.
+ * counts: a dirty block at the source counts as what the blocks of the last round became there. A round may begin before the one before it is whole.
  */
 
 /** How the guest's writes and the link stand to each other. */
 export interface ThrottleObservation {
-  /** The round on its way, or the last one. Before the second nothing was written that could outrun anything. */
-  readonly round: number;
-  /** True when the destination has all of that round. */
-  readonly drained: boolean;
-  /** What the next round holds by now over what was sent of this one; null while that says nothing. */
+  /** What came to wait over what was sent, between the last two looks that tell; null before. Above 1 more and more waits. */
   readonly growth: number | null;
+  /** The last of these looks was at the border of two rounds, where nothing is counted twice. */
+  readonly atBorder: boolean;
+  /** How many of these looks there were. */
+  readonly looks: number;
+  /** The round on its way, or the last one. */
+  readonly round: number;
   /** Writes whose data the destination does not have. */
   readonly pendingWrites: number;
   /** Bytes that wait: the rest of the round, and what was written since. */
@@ -24,13 +26,23 @@ export interface ThrottleObservation {
   readonly writesPerSecond: number;
 }
 
+/** Where growth is measured from. */
+interface Mark {
+  readonly round: number;
+  readonly waitingBytes: number;
+  readonly drainedBytes: number;
+  readonly atUs: number;
+}
+
 export interface Backlog {
   readonly round: number;
-  readonly sealedAtUs: number;
   /** What the destination missed of the round when it first said so; null before. */
   readonly roundBytes: number | null;
+  /** What it misses by its last word, of this round or the one before. */
   readonly missingBytes: number;
   readonly missingAtUs: number;
+  /** Bytes that left since counting began. */
+  readonly drainedBytes: number;
   /** Writes that the round holds. */
   readonly roundWrites: number;
   /** Writes of the guest up to the seal of the round. */
@@ -44,35 +56,33 @@ export interface Backlog {
   readonly dirtyBytes: number;
   readonly writtenAtUs: number;
   readonly writesPerSecond: number;
+  readonly mark: Mark | null;
+  readonly growth: number | null;
+  readonly atBorder: boolean;
+  readonly looks: number;
 }
 
 export type BacklogEvent =
   /** The guest's writes in total, and the dirty bytes that no round holds. */
   | { readonly kind: 'written'; readonly writes: number; readonly dirtyBytes: number; readonly nowUs: number }
   /** A round holds what was dirty, and was written, when its seal began. */
-  | {
-      readonly kind: 'sealed';
-      readonly round: number;
-      readonly writes: number;
-      readonly dirtyBytes: number;
-      readonly nowUs: number;
-    }
+  | { readonly kind: 'sealed'; readonly round: number; readonly writes: number; readonly dirtyBytes: number }
   /** The destination's word. */
   | { readonly kind: 'missing'; readonly round: number; readonly missingBytes: number; readonly nowUs: number };
 
 /** Rates follow what is measured within about this time. */
 const SMOOTHING_US = 2_000_000;
-/** A round that was sent in part says something of the next when it is so old: a seal and the way to full speed take their time. */
+/** Between two looks that tell, unless a round is whole before: a seal and the way to full speed take their time. */
 const TELLING_US = 5_000_000;
 
 /** Where counting begins: `writes` is the guest's total so far. */
 export function initialBacklog(writes: number, nowUs: number): Backlog {
   return {
     round: 0,
-    sealedAtUs: nowUs,
     roundBytes: null,
     missingBytes: 0,
     missingAtUs: nowUs,
+    drainedBytes: 0,
     roundWrites: 0,
     sealedWrites: writes,
     roundDirtyBytes: 0,
@@ -82,6 +92,10 @@ export function initialBacklog(writes: number, nowUs: number): Backlog {
     dirtyBytes: 0,
     writtenAtUs: nowUs,
     writesPerSecond: 0,
+    mark: null,
+    growth: null,
+    atBorder: false,
+    looks: 0,
   };
 }
 
@@ -92,60 +106,96 @@ export function applyBacklog(state: Backlog, event: BacklogEvent): Backlog {
       const overUs = nowUs - state.writtenAtUs;
       if (overUs <= 0) return { ...state, writes, dirtyBytes };
       const writesPerSecond = smoothed(state.writesPerSecond, ((writes - state.writes) * 1e6) / overUs, overUs);
-      return { ...state, writes, dirtyBytes, writtenAtUs: nowUs, writesPerSecond };
+      return lookWithin({ ...state, writes, dirtyBytes, writtenAtUs: nowUs, writesPerSecond }, nowUs);
     }
     case 'sealed':
       return {
         ...state,
         round: event.round,
-        sealedAtUs: event.nowUs,
         roundBytes: null,
-        missingBytes: 0,
-        roundWrites: event.writes - state.sealedWrites,
+        roundWrites: event.writes - state.sealedWrites + state.roundWrites * restOf(state),
         sealedWrites: event.writes,
         roundDirtyBytes: event.dirtyBytes,
         dirtyBytes: 0,
       };
     case 'missing':
-      return event.round === state.round ? missing(state, event.missingBytes, event.nowUs) : state;
+      if (event.round !== state.round) return state;
+      return state.roundBytes === null
+        ? firstWord(state, event.missingBytes, event.nowUs)
+        : laterWord(state, event.missingBytes, event.nowUs);
   }
 }
 
 export function observe(state: Backlog): ThrottleObservation {
-  const { roundBytes, missingBytes, dirtyBytes, widening } = state;
-  const nextBytes = dirtyBytes * widening;
-  const sentBytes = roundBytes === null ? 0 : roundBytes - missingBytes;
-  const rest = roundBytes === null ? 1 : roundBytes === 0 ? 0 : missingBytes / roundBytes;
-  const drained = roundBytes !== null && missingBytes === 0;
-  const telling = drained || Math.max(state.writtenAtUs, state.missingAtUs) - state.sealedAtUs >= TELLING_US;
+  const { growth, atBorder, looks, round, writesPerSecond, dirtyBytes, widening } = state;
   const writesSince = state.writes - state.sealedWrites;
-  // Until the destination has looked at a round, all of it waits.
-  const roundWaits = roundBytes === null ? state.roundDirtyBytes * widening : missingBytes;
   return {
-    round: state.round,
-    drained,
-    growth: telling && sentBytes > 0 ? nextBytes / sentBytes : null,
-    pendingWrites: writesSince + state.roundWrites * rest,
-    waitingBytes: roundWaits + nextBytes,
+    ...{ growth, atBorder, looks, round, writesPerSecond },
+    pendingWrites: writesSince + state.roundWrites * restOf(state),
+    waitingBytes: waitingOf(state),
     drainBytesPerSecond: state.drainBytesPerSecond ?? 0,
-    bytesPerWrite: writesSince > 0 ? nextBytes / writesSince : 0,
-    writesPerSecond: state.writesPerSecond,
+    bytesPerWrite: writesSince > 0 ? (dirtyBytes * widening) / writesSince : 0,
   };
 }
 
-function missing(state: Backlog, missingBytes: number, nowUs: number): Backlog {
-  const next = { ...state, missingBytes, missingAtUs: nowUs };
-  if (state.roundBytes === null) {
-    // The first round is the disk, not what was written.
-    const measures = state.round > 1 && state.roundDirtyBytes > 0;
-    const widening = measures ? missingBytes / state.roundDirtyBytes : state.widening;
-    return { ...next, roundBytes: missingBytes, widening };
-  }
+/** True when the destination has all of the last round. */
+export function isDrained({ roundBytes, missingBytes }: Backlog): boolean {
+  return roundBytes !== null && missingBytes === 0;
+}
+
+function firstWord(state: Backlog, missingBytes: number, nowUs: number): Backlog {
+  const before = state.missingBytes;
+  // The first round is the disk, not what was written; and what was missing already was written again, or not.
+  const measures = state.round > 1 && before === 0 && state.roundDirtyBytes > 0;
+  const widening = measures ? missingBytes / state.roundDirtyBytes : state.widening;
+  const next = { ...state, roundBytes: missingBytes, missingBytes, missingAtUs: nowUs, widening };
+  if (state.round < 2) return next;
+  if (before === 0 || state.mark === null) return marked(next, nowUs);
+  return nowUs - state.mark.atUs >= TELLING_US ? look(next, nowUs, true) : next;
+}
+
+function laterWord(state: Backlog, missingBytes: number, nowUs: number): Backlog {
   const overUs = nowUs - state.missingAtUs;
+  const sent = Math.max(0, state.missingBytes - missingBytes);
+  const next = { ...state, missingBytes, missingAtUs: nowUs, drainedBytes: state.drainedBytes + sent };
   if (state.missingBytes === 0 || overUs <= 0) return next;
-  const rate = (Math.max(0, state.missingBytes - missingBytes) * 1e6) / overUs;
+  const rate = (sent * 1e6) / overUs;
   const before = state.drainBytesPerSecond;
-  return { ...next, drainBytesPerSecond: before === null ? rate : smoothed(before, rate, overUs) };
+  const drainBytesPerSecond = before === null ? rate : smoothed(before, rate, overUs);
+  const drained = { ...next, drainBytesPerSecond };
+  return missingBytes === 0 ? look(drained, nowUs, true) : lookWithin(drained, nowUs);
+}
+
+/** In the middle of a long round. */
+function lookWithin(state: Backlog, nowUs: number): Backlog {
+  const { mark, round, roundBytes } = state;
+  if (mark === null || mark.round !== round || roundBytes === null || isDrained(state)) return state;
+  return nowUs - mark.atUs >= TELLING_US ? look(state, nowUs, false) : state;
+}
+
+function look(state: Backlog, nowUs: number, atBorder: boolean): Backlog {
+  const { mark } = state;
+  if (state.round < 2 || mark === null) return state;
+  const sent = state.drainedBytes - mark.drainedBytes;
+  if (sent <= 0) return state;
+  const growth = Math.max(0, waitingOf(state) - mark.waitingBytes + sent) / sent;
+  return marked({ ...state, growth, atBorder, looks: state.looks + 1 }, nowUs);
+}
+
+function marked(state: Backlog, nowUs: number): Backlog {
+  const { round, drainedBytes } = state;
+  return { ...state, mark: { round, waitingBytes: waitingOf(state), drainedBytes, atUs: nowUs } };
+}
+
+/** Until the destination has looked at a round, all of it waits. */
+function waitingOf({ roundBytes, missingBytes, roundDirtyBytes, dirtyBytes, widening }: Backlog): number {
+  return missingBytes + (dirtyBytes + (roundBytes === null ? roundDirtyBytes : 0)) * widening;
+}
+
+/** The part of the round that is not there. */
+function restOf({ roundBytes, missingBytes }: Backlog): number {
+  if (roundBytes === null) return 1;
+  return roundBytes === 0 ? 0 : Math.min(1, missingBytes / roundBytes);
 }
 
 function smoothed(before: number, sample: number, overUs: number): number {

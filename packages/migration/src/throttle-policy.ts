@@ -38,29 +38,38 @@ export interface Throttle {
   readonly raisedInRound: number | null;
   /** The delay that the last rise led to. */
   readonly raisedToUs: number;
+  /** Looks at what grows so far, and the one from which on it is this delay that they show. */
+  readonly looks: number;
+  readonly tellingLook: number;
 }
 
 /** No delay yet. */
 export function initialThrottle(policy: ThrottlePolicy): Throttle {
-  return { policy, delayUs: 0, raisedInRound: null, raisedToUs: 0 };
+  return { policy, delayUs: 0, raisedInRound: null, raisedToUs: 0, looks: 0, tellingLook: 0 };
 }
 
-/** The throttle after one more look: a few times a second while a round is on its way, and once when it is whole. */
+/** The throttle after one more observation: a few times a second while a round is on its way, and once when it is whole. */
 export function adjustThrottle(throttle: Throttle, observation: ThrottleObservation): Throttle {
-  if (throttle.policy === 'off' || observation.round < 2) return throttle;
-  const delayUs = throttle.policy === 'bradford' ? doubled(throttle, observation) : adapted(throttle, observation);
-  if (delayUs <= throttle.raisedToUs * NOTABLE) return { ...throttle, delayUs };
-  return { ...throttle, delayUs, raisedInRound: observation.round, raisedToUs: delayUs };
+  const { policy, raisedToUs } = throttle;
+  const { looks, round } = observation;
+  if (policy === 'off') return throttle;
+  const delayUs = policy === 'bradford' ? doubled(throttle, observation) : adapted(throttle, observation);
+  const next = { ...throttle, delayUs, looks };
+  if (delayUs <= throttle.delayUs) return next;
+  // What is measured now was measured before; what began to be measured before this delay says little of it.
+  const risen = { ...next, tellingLook: looks === throttle.looks ? looks + 2 : looks + 1 };
+  return delayUs > raisedToUs * NOTABLE ? { ...risen, raisedInRound: round, raisedToUs: delayUs } : risen;
 }
 
 /** Never falls: the guest would be back at what made it rise. */
-function doubled({ delayUs, raisedInRound }: Throttle, observation: ThrottleObservation): number {
-  const { round, drained, pendingWrites } = observation;
+function doubled({ delayUs, looks, tellingLook }: Throttle, observation: ThrottleObservation): number {
+  const { pendingWrites } = observation;
   if (!outruns(observation)) return delayUs;
   const next = delayUs === 0 ? BRADFORD_DELAY_US : delayUs * 2;
   const many = pendingWrites >= (BRADFORD_WRITES * next) / BRADFORD_DELAY_US;
-  // A whole round under this delay, and the next is as large: writes that touch the same place again are not pending twice.
-  const inVain = drained && raisedInRound !== null && round > raisedInRound && drainSeconds(observation) > IDLE_SECONDS;
+  // A whole look under this delay, and no less waits: writes that touch the same place again are not pending twice.
+  const isNew = observation.looks !== looks && observation.looks >= tellingLook;
+  const inVain = delayUs > 0 && isNew && drainSeconds(observation) > IDLE_SECONDS;
   return many || inVain ? Math.min(MAX_WRITE_DELAY_US, next) : delayUs;
 }
 
@@ -83,7 +92,7 @@ function drainSeconds({ waitingBytes, drainBytesPerSecond }: ThrottleObservation
   return waitingBytes / Math.max(1, drainBytesPerSecond);
 }
 
-/** On its way a round is outrun when more was written since than sent of it; when it is over, when the next one is not clearly smaller. */
-function outruns({ growth, drained }: ThrottleObservation): boolean {
-  return growth !== null && growth > (drained ? STILL_SHRINKING : 1);
+/** Rounds are outrun when the next one is not clearly smaller; within one, where blocks may count twice, when more and more waits. */
+function outruns({ growth, atBorder }: ThrottleObservation): boolean {
+  return growth !== null && growth > (atBorder ? STILL_SHRINKING : 1);
 }

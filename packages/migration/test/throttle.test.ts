@@ -23,8 +23,9 @@ const SLOWING: readonly ThrottlePolicy[] = ['bradford', 'adaptive'];
 /** A guest that outruns its link, six seconds of what drains waiting. */
 const OUTRUN: ThrottleObservation = {
   round: 2,
-  drained: true,
   growth: 3,
+  atBorder: true,
+  looks: 1,
   pendingWrites: 20_000,
   waitingBytes: 60 * MB,
   drainBytesPerSecond: 10 * MB,
@@ -34,7 +35,8 @@ const OUTRUN: ThrottleObservation = {
 
 const observations = fc.record<ThrottleObservation>({
   round: fc.integer({ min: 1, max: 40 }),
-  drained: fc.boolean(),
+  atBorder: fc.boolean(),
+  looks: fc.integer({ min: 0, max: 5 }),
   growth: fc.option(fc.double({ min: 0, max: 1e6, noNaN: true })),
   pendingWrites: fc.double({ min: 0, max: 1e9, noNaN: true }),
   waitingBytes: fc.double({ min: 0, max: 1e15, noNaN: true }),
@@ -84,9 +86,11 @@ for (const policy of SLOWING) {
     fc.assert(
       fc.property(observations, (observation) => {
         const { delayUs } = initialThrottle(policy);
-        const first = { ...observation, round: 1 };
-        const shrinking = { ...observation, growth: 0.7 };
-        for (const seen of [first, shrinking, { ...observation, growth: null }])
+        for (const seen of [
+          { ...observation, growth: 0.7 },
+          { ...observation, growth: 1, atBorder: false },
+          { ...observation, growth: null },
+        ])
           t.is(adjustThrottle(initialThrottle(policy), seen).delayUs, delayUs);
       }),
     );
@@ -105,15 +109,19 @@ test('bradford: from 16,384 pending writes on 2,048 µs; both double, and the de
   t.is(delays(Array(40).fill(1e9)).at(-1), MAX_WRITE_DELAY_US);
 });
 
-test('bradford: a whole round in vain doubles the delay too', (t) => {
+test('bradford: a whole look in vain doubles the delay too', (t) => {
   const begun = adjustThrottle(initialThrottle('bradford'), OUTRUN);
   t.is(begun.raisedInRound, 2);
   const few = { ...OUTRUN, pendingWrites: 5000 };
-  t.is(adjustThrottle(begun, { ...few, round: 3, waitingBytes: MB }).delayUs, 2048, 'little as it is');
-  t.is(adjustThrottle(begun, few).delayUs, 2048, 'it began in this round');
-  const next = adjustThrottle(begun, { ...few, round: 3 });
+  t.is(adjustThrottle(begun, few).delayUs, 2048, 'nothing new was seen');
+  t.is(adjustThrottle(begun, { ...few, looks: 2, waitingBytes: MB }).delayUs, 2048, 'little as it is');
+  const next = adjustThrottle(begun, { ...few, round: 3, looks: 2 });
   t.like(next, { delayUs: 4096, raisedInRound: 3 });
-  t.is(adjustThrottle(next, { ...few, round: 4, growth: 0.5 }).delayUs, 4096);
+  t.is(adjustThrottle(next, { ...few, round: 4, looks: 3, growth: 0.5 }).delayUs, 4096);
+  const within = adjustThrottle(begun, { ...OUTRUN, pendingWrites: 40_000 });
+  t.is(within.delayUs, 4096, 'more waits');
+  t.is(adjustThrottle(within, { ...few, looks: 2 }).delayUs, 4096, 'half of it was before');
+  t.is(adjustThrottle(within, { ...few, looks: 3 }).delayUs, 8192);
 });
 
 test('adaptive: the guest gets half of what drains, less when much waits, and is let go when it is calm', (t) => {
@@ -168,7 +176,7 @@ function migrate(policy: ThrottlePolicy, load: Load): Course {
     slowedInRound = throttle.raisedInRound;
     maxDelayUs = Math.max(maxDelayUs, throttle.delayUs);
   };
-  backlog = applyBacklog(backlog, { kind: 'sealed', round, writes, dirtyBytes, nowUs });
+  backlog = applyBacklog(backlog, { kind: 'sealed', round, writes, dirtyBytes });
   backlog = applyBacklog(backlog, { kind: 'missing', round, missingBytes, nowUs });
   for (;;) {
     nowUs += STEP_US;
@@ -187,7 +195,7 @@ function migrate(policy: ThrottlePolicy, load: Load): Course {
     sealedUs = nowUs;
     round++;
     missingBytes = dirtyBytes;
-    backlog = applyBacklog(backlog, { kind: 'sealed', round, writes, dirtyBytes, nowUs });
+    backlog = applyBacklog(backlog, { kind: 'sealed', round, writes, dirtyBytes });
     dirtyBytes = 0;
     backlog = applyBacklog(backlog, { kind: 'missing', round, missingBytes, nowUs });
   }
@@ -245,17 +253,17 @@ test('what waits: the rest of the round as it drains, and what was written since
     backlog = applyBacklog(backlog, event);
     return observe(backlog);
   };
-  tell({ kind: 'sealed', round: 1, writes: 1000, dirtyBytes: 0, nowUs: 0 });
+  tell({ kind: 'sealed', round: 1, writes: 1000, dirtyBytes: 0 });
   tell({ kind: 'missing', round: 1, missingBytes: 100 * MB, nowUs: 0 });
   tell({ kind: 'missing', round: 1, missingBytes: 0, nowUs: 10e6 });
   tell({ kind: 'written', writes: 3000, dirtyBytes: 8 * MB, nowUs: 10e6 });
-  t.like(tell({ kind: 'sealed', round: 2, writes: 3000, dirtyBytes: 8 * MB, nowUs: 10e6 }), {
+  t.like(tell({ kind: 'sealed', round: 2, writes: 3000, dirtyBytes: 8 * MB }), {
     pendingWrites: 2000,
     waitingBytes: 8 * MB,
     growth: null,
   });
   const seen = tell({ kind: 'missing', round: 2, missingBytes: 40 * MB, nowUs: 11e6 });
-  t.like(seen, { pendingWrites: 2000, waitingBytes: 40 * MB, drained: false });
+  t.like(seen, { pendingWrites: 2000, waitingBytes: 40 * MB });
   t.is(Math.round(seen.drainBytesPerSecond), 10 * MB);
   tell({ kind: 'written', writes: 3500, dirtyBytes: 2 * MB, nowUs: 12e6 });
   t.like(tell({ kind: 'missing', round: 2, missingBytes: 20 * MB, nowUs: 13e6 }), {
@@ -265,7 +273,41 @@ test('what waits: the rest of the round as it drains, and what was written since
     growth: null,
   });
   t.is(tell({ kind: 'missing', round: 1, missingBytes: 1, nowUs: 14e6 }).waitingBytes, 30 * MB, 'a round that is over');
-  t.like(tell({ kind: 'missing', round: 2, missingBytes: 0, nowUs: 14e6 }), { drained: true, growth: 0.25 });
+  t.like(tell({ kind: 'missing', round: 2, missingBytes: 0, nowUs: 14e6 }), { growth: 0.25, atBorder: true, looks: 1 });
+});
+
+test('rounds that begin before the last is whole: what was missing waits on, and growth is what came to it', (t) => {
+  let backlog = initialBacklog(0, 0);
+  const at = (seconds: number): number => seconds * 1e6;
+  backlog = applyBacklog(backlog, { kind: 'sealed', round: 2, writes: 4000, dirtyBytes: 40 * MB });
+  backlog = applyBacklog(backlog, { kind: 'missing', round: 2, missingBytes: 40 * MB, nowUs: 0 });
+  for (let round = 3, second = 1; second <= 6; round++, second++) {
+    // Each second 4 MB of it leave, and 6 MB that were not missing any more are written.
+    const missingBytes = backlog.missingBytes;
+    backlog = applyBacklog(backlog, {
+      kind: 'missing',
+      round: round - 1,
+      missingBytes: missingBytes - 4 * MB,
+      nowUs: at(second),
+    });
+    backlog = applyBacklog(backlog, {
+      kind: 'written',
+      writes: 4000 + second * 600,
+      dirtyBytes: 6 * MB,
+      nowUs: at(second),
+    });
+    backlog = applyBacklog(backlog, { kind: 'sealed', round, writes: 4000 + second * 600, dirtyBytes: 6 * MB });
+    backlog = applyBacklog(backlog, {
+      kind: 'missing',
+      round,
+      missingBytes: missingBytes + 2 * MB,
+      nowUs: at(second),
+    });
+    t.is(observe(backlog).growth, second < 5 ? null : 1.5);
+  }
+  const { waitingBytes, pendingWrites } = observe(backlog);
+  t.is(waitingBytes, 52 * MB);
+  t.true(pendingWrites > 4000 && pendingWrites < 7600, String(pendingWrites));
 });
 
 test('rates and widths stay finite whatever comes', (t) => {
@@ -281,7 +323,6 @@ test('rates and widths stay finite whatever comes', (t) => {
       round: fc.nat(5),
       writes: fc.nat(),
       dirtyBytes: fc.nat(),
-      nowUs: fc.nat(),
     }),
     fc.record({ kind: fc.constant('missing' as const), round: fc.nat(5), missingBytes: fc.nat(), nowUs: fc.nat() }),
   );
