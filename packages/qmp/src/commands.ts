@@ -56,6 +56,15 @@ export interface QueryMigrate {
   };
 }
 
+/** A device of query-blockstats. */
+export interface BlockStatistics {
+  /** Path of the device. */
+  readonly qdev?: string;
+  readonly stats: {
+    readonly rd_latency_histogram?: { readonly boundaries: readonly number[]; readonly bins: readonly number[] };
+  };
+}
+
 /** A node of query-named-block-nodes. */
 export interface BlockNode {
   readonly 'node-name': string;
@@ -112,6 +121,9 @@ interface Commands {
   'nbd-server-start': [Readonly<Record<string, unknown>>, unknown];
   'nbd-server-stop': [None, unknown];
   'block-export-add': [Readonly<Record<string, unknown>>, unknown];
+  /** Boundaries in nanoseconds; counting begins anew. `id`: a device, by name or path. */
+  'block-latency-histogram-set': [{ readonly id: string; readonly 'boundaries-read': readonly number[] }, unknown];
+  'query-blockstats': [None, readonly BlockStatistics[]];
 }
 
 export type CommandName = keyof Commands;

@@ -74,10 +74,7 @@ export async function moveByAgents(
     await from.import(artefacts.rootImage, 'root');
     await from.invite(to, 'root');
   }
-  const args = guestArguments({ ...artefacts, protocolSocket: LINE_SOCKET });
-  await to.call('vm.allow', { args });
-  await from.call('vm.start', { name: 'desk', disks: ['root'], memoryBytes: MEMORY_MIB * 2 ** 20, cpus: 1, args });
-  const lineOf = (host: AgentHost): string => join(host.stateDir, 'machines', LINE_SOCKET);
+  const lineOf = await startMachine({ from, to }, artefacts);
   try {
     return await measure(options, lineOf(from), lineOf(to), async () => {
       await from.call('vm.migrate', {
@@ -94,6 +91,18 @@ export async function moveByAgents(
     await from.call('vm.stop', { name: 'desk', force: true }).catch(() => null);
     if (options.hosts === undefined) for (const host of [from, to]) await host.stop();
   }
+}
+
+/** Starts the machine `desk` on the disk `root`, and lets it come to the other host; where the line to its guest is at each. */
+export async function startMachine(
+  { from, to }: Hosts,
+  artefacts: GuestArtefacts,
+  more: readonly string[] = [],
+): Promise<(host: AgentHost) => string> {
+  const args = [...guestArguments({ ...artefacts, protocolSocket: LINE_SOCKET }), ...more];
+  await to.call('vm.allow', { args });
+  await from.call('vm.start', { name: 'desk', disks: ['root'], memoryBytes: MEMORY_MIB * 2 ** 20, cpus: 1, args });
+  return (host) => join(host.stateDir, 'machines', LINE_SOCKET);
 }
 
 /** Two agents that know each other, one at each end of the line. */

@@ -24,6 +24,20 @@ export interface QemuOptions {
   readonly incoming: boolean;
 }
 
+/** The monitor at a socket. */
+export function openMonitor(path: string): Promise<QmpClient> {
+  return QmpClient.open(
+    ({ onData, onClose }) => {
+      const socket = connect(path);
+      socket.on('data', onData);
+      socket.on('error', () => {}); // Told by `close`.
+      socket.on('close', () => onClose());
+      return { write: (bytes) => socket.write(bytes), close: () => socket.destroy() };
+    },
+    { clock: systemClock },
+  );
+}
+
 export class Qemu {
   readonly qmp: QmpClient;
   readonly linePath: string;
@@ -61,17 +75,7 @@ export class Qemu {
       ...(incoming ? ['-S', '-incoming', 'defer'] : []),
     ];
     const service = await serve(command, async () => existsSync(monitor));
-    const qmp = await QmpClient.open(
-      ({ onData, onClose }) => {
-        const socket = connect(monitor);
-        socket.on('data', onData);
-        socket.on('error', () => {}); // Told by `close`.
-        socket.on('close', () => onClose());
-        return { write: (bytes) => socket.write(bytes), close: () => socket.destroy() };
-      },
-      { clock: systemClock },
-    );
-    return new Qemu(qmp, join(folder, LINE_SOCKET), service);
+    return new Qemu(await openMonitor(monitor), join(folder, LINE_SOCKET), service);
   }
 
   /** Resolves with the next event that fits. Ask before what causes it. */

@@ -8,6 +8,7 @@ import { moveAgain } from './move-again.ts';
 import { moveGap } from './move-gap.ts';
 import { moveIdle } from './move-idle.ts';
 import { moveNear } from './move-near.ts';
+import { moveReads } from './move-reads.ts';
 import { moveWriting } from './move-writing.ts';
 import { nbdOneCore } from './nbd-one-core.ts';
 import { nbdRandom } from './nbd-random.ts';
@@ -33,5 +34,6 @@ export const ROWS: readonly Row[] = [
   moveAgain,
   moveNear,
   moveGap,
+  moveReads,
   tracker,
 ];
