@@ -20,6 +20,11 @@ function portable(...args: string[]): ReturnType<typeof portableArguments> {
   });
 }
 
+/** The arguments of it. */
+function kept(...args: string[]): readonly string[] {
+  return portable('-nodefaults', ...args).args.slice(1);
+}
+
 function definition(args: readonly string[]): VmDefinition {
   const disk = idFromBytes<DiskId>(new Uint8Array(32).fill(1));
   return {
@@ -81,11 +86,11 @@ const FORMS: readonly (readonly [given: readonly string[], kept: readonly string
   ],
 ];
 
-for (const [given, kept] of FORMS) {
+for (const [given, wanted] of FORMS) {
   test(`an export of ours becomes a place, and is another host's there: ${given.join(' ').slice(0, 60)}`, (t) => {
-    t.deepEqual(portable(...given).args, kept);
-    const line = twin(kept);
-    const value = line[line.indexOf(kept[0]!) + 1]!;
+    t.deepEqual(kept(...given), wanted);
+    const line = twin(wanted);
+    const value = line[line.indexOf(wanted[0]!) + 1]!;
     const at = Object.fromEntries(parsePairs(value)!);
     const prefix = value.includes('file.server') ? 'file.' : '';
     t.is(at[`${prefix}server.type`], 'unix');
@@ -104,15 +109,17 @@ test('a drive that is no export of ours is left as it is', (t) => {
     '-drive',
     'file=a,,b.iso,media=cdrom',
   ];
-  t.deepEqual(portable(...args).args, args);
+  t.deepEqual(kept(...args), args);
 });
 
 test('what belongs to the process or to the definition is taken out, the rest keeps its order', (t) => {
   const { args, machine, memoryBytes } = portable(
+    '-nodefaults',
     ...['-S', '-daemonize', '-pidfile', '/run/pid', '-qmp', `unix:${MONITOR},server=on,wait=off`, '-M', 'q35,usb=off'],
     ...['-m', '2G', '-smp', '4', '-device', 'b', '-device', 'a', '-qmp', 'unix:/other,server=on', '-name', 'guest=x'],
   );
   t.deepEqual(args, [
+    '-nodefaults',
     '-machine',
     'usb=off',
     '-device',
@@ -126,7 +133,7 @@ test('what belongs to the process or to the definition is taken out, the rest ke
   ]);
   t.is(machine, 'q35');
   t.is(memoryBytes, 2 ** 31);
-  const chardev = portable(
+  const chardev = kept(
     '-chardev',
     `socket,id=m,path=${MONITOR},server=on`,
     '-mon',
@@ -134,9 +141,20 @@ test('what belongs to the process or to the definition is taken out, the rest ke
     '-mon',
     'o',
   );
-  t.deepEqual(chardev.args, ['-mon', 'o']);
-  t.deepEqual(portable('-m', '512,slots=2,maxmem=4G').args, ['-m', '512,slots=2,maxmem=4G']);
-  t.is(portable('-smp', '2,sockets=2').args.length, 2);
+  t.deepEqual(chardev, ['-mon', 'o']);
+  t.deepEqual(kept('-m', '512,slots=2,maxmem=4G'), ['-m', '512,slots=2,maxmem=4G']);
+  t.is(kept('-smp', '2,sockets=2').length, 2);
+});
+
+test('the network that QEMU gives without being asked is named, so that another host is asked', (t) => {
+  t.deepEqual(portable('-vga', 'none').args, ['-vga', 'none', '-net', 'nic', '-net', 'user']);
+  t.throws(() => checkForeignArguments(portable('-vga', 'none').args, new Set()), { code: 'VM_ARGS_NOT_ALLOWED' });
+  t.regex(twin(['-drive', 'file.server={disk0}']).join(' '), /-nic none/, 'whatever a definition leaves out');
+  for (const said of [['-nodefaults'], ['-nic', 'none'], ['-netdev', 'user,id=n']]) {
+    t.deepEqual(portable(...said).args, said);
+    const line = twin([...said, '-drive', 'file.server={disk0}']).join(' ');
+    t.is(line.split('-nic none').length, said.includes('-nic') ? 2 : 1);
+  }
 });
 
 test('what has no twin is refused', (t) => {
@@ -153,7 +171,7 @@ test('what has no twin is refused', (t) => {
 
 test('a twin waits for its memory behind a monitor of ours, with what its definition says', (t) => {
   const line = twin(['-drive', 'file.server={disk0}'], true).join(' ');
-  t.regex(line, /^-machine pc-i440fx-7\.2 -name desk -display none -accel tcg -smp 2 -m 131072k /);
+  t.regex(line, /^-machine pc-i440fx-7\.2 -name desk -display none -nic none -accel tcg -smp 2 -m 131072k /);
   t.regex(line, /-chardev socket,id=ds-qmp,path=\/there\/q,server=on,wait=off -mon chardev=ds-qmp,mode=control/);
   t.regex(line, / -S -incoming defer$/);
   const own = ['-nographic', '-name', 'x', '-machine', 'accel=kvm', '-smp', '2,maxcpus=4', '-m', '1G,slots=1'];

@@ -234,7 +234,8 @@ test.serial('what cannot be adopted is refused with its reason, and nothing of i
   t.is(await adopt(qemu.qmp, qemu.args), 'VM_NOT_ADOPTABLE foreign-export', 'a disk that is not attached here');
   await qemu.end();
 
-  qemu = await AdoptedMachine.start(t, home, [...empty, ...drive]);
+  const forPeople = ['-monitor', 'unix:for-people,server=on,wait=off'];
+  qemu = await AdoptedMachine.start(t, home, [...empty, ...drive, ...forPeople]);
   t.is(await adopt(qemu.qmp, [...qemu.args, '-incoming', 'defer']), 'INVALID_ARGUMENT');
   t.is(await adopt(qemu.qmp, empty), 'INVALID_ARGUMENT', 'the disk is not opened');
   t.is(await adopt(qemu.qmp, [...qemu.args, ...drive]), 'INVALID_ARGUMENT', 'opened twice');
@@ -243,11 +244,15 @@ test.serial('what cannot be adopted is refused with its reason, and nothing of i
   t.is(await adopt(qemu.qmp, ['-x\n'.repeat(300)]), 'LIMIT_EXCEEDED');
   t.is(await adopt(path.join(folder, 'nothing'), qemu.args), 'QMP_CLOSED');
   t.is(await adopt(image, qemu.args), 'QMP_CLOSED', 'no socket');
-  const stranger = path.join(folder, 'stranger');
-  const server = net.createServer((client) => client.end('QEMU 7.2.0 monitor\n(qemu) ')).listen(stranger);
-  await once(server, 'listening');
-  t.is(await adopt(stranger, qemu.args), 'PROTOCOL_ERROR', 'a monitor for people');
-  server.close();
+  t.is(
+    await adopt(path.join(home.state, 'machines', 'for-people'), qemu.args),
+    'PROTOCOL_ERROR',
+    'a monitor, but not QMP',
+  );
+  const relay = net.createServer().listen(path.join(folder, 'relay'));
+  t.teardown(() => relay.close());
+  await once(relay, 'listening');
+  t.is(await adopt(path.join(folder, 'relay'), qemu.args), 'VM_NOT_ADOPTABLE relay');
 
   const second = await NbdClient.connect(socket, DISK);
   t.is(await adopt(qemu.qmp, qemu.args), 'VM_NOT_ADOPTABLE clients');
@@ -264,6 +269,12 @@ test.serial('what cannot be adopted is refused with its reason, and nothing of i
   t.like(await home.ok('vm', 'adopt', VM, '--qmp', qemu.qmp, '--qemu-args', file), { pid: qemu.pid, adopted: true });
   t.is(await adopt(qemu.qmp, qemu.args), 'VM_EXISTS');
   t.is((await home.run(['vm', 'console', VM])).errorCode, 'VM_STATE');
+  const away = ['vm', 'migrate', VM, '--to', home.id];
+  t.is((await home.run(away)).errorCode, 'PEER_UNREACHABLE');
+  const snapshot = path.join(folder, 'snapshot.qcow2');
+  await qemu.command('blockdev-snapshot-sync', { device: 'virtio0', 'snapshot-file': snapshot, format: 'qcow2' });
+  const layered = await home.run(away);
+  t.is(layered.errorCode, 'VM_NOT_ADOPTABLE', 'what is written now would stay here');
   await home.ok('vm', 'stop', VM, '--force');
   t.like(await vmOf(home), { state: 'stopped', pid: null });
   await eventually('QEMU is gone', () => qemu.ended);

@@ -5,9 +5,14 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import type { ExecutionContext } from 'ava';
-import { eventually, type Host } from './processes.ts';
+import { eventually, type Host, type Json } from './processes.ts';
+
+/** A second monitor, which stays its user's. */
+const SIDE_MONITOR = 'side-monitor';
 
 export class AdoptedMachine {
   /** What it was started with. */
@@ -39,7 +44,10 @@ export class AdoptedMachine {
     const folder = path.join(host.state, 'machines');
     fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
     const qmp = path.join(folder, 'own-monitor');
-    const all = [...args, '-qmp', 'unix:own-monitor,server=on,wait=off'];
+    const all = [
+      ...args,
+      ...['-qmp', 'unix:own-monitor,server=on,wait=off', '-qmp', `unix:${SIDE_MONITOR},server=on,wait=off`],
+    ];
     const child = spawn('qemu-system-x86_64', all, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
     const machine = new AdoptedMachine(child, qmp, all);
     t.teardown(() => void child.kill('SIGKILL'));
@@ -58,7 +66,25 @@ export class AdoptedMachine {
   async end(): Promise<void> {
     this.kill();
     if (!this.ended) await new Promise((resolve) => this.#child.once('exit', resolve));
-    fs.rmSync(this.qmp, { force: true });
+    for (const name of [this.qmp, path.join(path.dirname(this.qmp), SIDE_MONITOR)]) fs.rmSync(name, { force: true });
+  }
+
+  /** Sends a command over its user's own monitor; resolves with the answer. */
+  command(execute: string, args: Json): Promise<string> {
+    const socket = net.connect(path.join(path.dirname(this.qmp), SIDE_MONITOR));
+    const send = (name: string, more: Json): void =>
+      void socket.write(`${JSON.stringify({ execute: name, arguments: more, id: name })}\n`);
+    send('qmp_capabilities', {});
+    send(execute, args);
+    return new Promise((resolve, reject) => {
+      createInterface({ input: socket }).on('line', (line) => {
+        if (!line.includes(`"id": "${execute}"`)) return;
+        socket.destroy();
+        if (line.includes('"error"')) reject(new Error(line));
+        else resolve(line);
+      });
+      socket.once('error', reject);
+    });
   }
 
   /** An NBD server that no agent knows. */

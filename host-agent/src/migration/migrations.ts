@@ -17,6 +17,7 @@ import type { Agent } from '../agent/agent.ts';
 import type { MigrationPort } from '../agent/agent-options.ts';
 import type { ManagedDisk } from '../agent/managed-disk.ts';
 import { encodeDefinition } from '../vm/definition.ts';
+import { assertMovable } from '../vm/movable.ts';
 import type { Vm } from '../vm/vm.ts';
 import type { VmManager } from '../vm/vm-manager.ts';
 import { DestinationRunner } from './destination-runner.ts';
@@ -69,6 +70,7 @@ export class Migrations implements MigrationPort {
   /** Moves a machine to a connected host; what becomes of it is in the runner's state. VM_STATE, PEER_UNREACHABLE. */
   async leave(vm: Vm, to: HostId, options: MigrateOptions): Promise<SourceRunner> {
     const { version } = await this.#vms.machinery.program();
+    await assertMovable(vm);
     for (;;) {
       // What ended may still be putting the machine back to work, and somebody else may wait for that too.
       const before = this.#leaving.get(vm.name);

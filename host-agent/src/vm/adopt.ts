@@ -18,7 +18,7 @@ import { socketsOf } from './disk-options.ts';
 import { optionsOf } from './foreign-arguments.ts';
 import { type InspectedQemu, inspectQemu, notAdoptable } from './inspect-qemu.ts';
 import { qmpOverSocket } from './qmp-socket.ts';
-import { socketOwner, workingFolder } from './socket-owner.ts';
+import { programOf, socketOwner, workingFolder } from './socket-owner.ts';
 import type { Vm } from './vm.ts';
 import type { VmManager } from './vm-manager.ts';
 import { VmProcess } from './vm-process.ts';
@@ -48,6 +48,10 @@ export async function adoptVm(agent: Agent, vms: VmManager, { name, qmpSocket, a
   vms.assertFree(name);
   const pid = await socketOwner(qmpSocket);
   const identity = pid === null ? null : identityOf(pid);
+  const program = pid === null ? null : await programOf(pid);
+  // The end of a relay would be taken for QEMU's own, and its disks be taken away under a guest that runs.
+  if (program !== null && !/qemu|kvm/.test(program))
+    throw notAdoptable('relay', `${program}, and not QEMU itself, listens at ${qmpSocket}`, { pid, program });
   const qmp = await openMonitor(qmpSocket, clock);
   try {
     const found = await inspectQemu(qmp);

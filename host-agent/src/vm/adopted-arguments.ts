@@ -15,6 +15,7 @@ const OF_THE_PROCESS = ['-S', '-daemonize', '-pidfile'];
 /** What a twin cannot be started with: its memory comes from its brother, and its disks as they are. */
 const IMPOSSIBLE = ['-incoming', '-loadvm', '-snapshot', '-readconfig', '-preconfig'];
 const MACHINE = ['-M', '-machine'];
+const NETWORKS = ['-nodefaults', '-nic', '-net', '-netdev'];
 const SCREENS = ['-display', '-nographic', '-curses', '-vnc', '-spice', '-sdl'];
 
 /** What the arguments say, apart from what a definition repeats. */
@@ -57,7 +58,9 @@ export function portableArguments(
     if (option === '-smp' && /^(cpus=)?\d+$/.test(value)) return [];
     return isOfMonitor(each, monitor, isMonitor) ? [] : [each];
   });
-  return { args: wordsOf(withPlaces(kept, indexOf)), machine, memoryBytes };
+  // What QEMU does without being told reaches the host's network: said aloud, the other host's user is asked.
+  const network = kept.some(({ option }) => NETWORKS.includes(option)) ? [] : ['-net', 'nic', '-net', 'user'];
+  return { args: [...wordsOf(withPlaces(kept, indexOf)), ...network], machine, memoryBytes };
 }
 
 /** The command line of the twin. INVALID_ARGUMENT unless it opens each of its disks once. */
@@ -72,6 +75,7 @@ export function twinArguments({ definition, drives, qmpSocket, incoming }: QemuC
     ...['-machine', machine],
     ...(has('-name') ? [] : ['-name', name]),
     ...(has(...SCREENS) ? [] : ['-display', 'none']),
+    ...(has(...NETWORKS) ? [] : ['-nic', 'none']),
     ...(accelerated ? [] : ['-accel', accel]),
     ...(has('-smp') ? [] : ['-smp', String(cpus)]),
     ...(has('-m') ? [] : ['-m', `${Math.ceil(memoryBytes / 1024)}k`]),

@@ -40,9 +40,7 @@ export async function inspectQemu(qmp: QmpClient): Promise<InspectedQemu> {
     throw notAdoptable('blocked', `QEMU says that this machine cannot be migrated: ${blocked}`);
   const { arch } = await qmp.execute('query-target', {});
   if (arch !== 'x86_64') throw notAdoptable('architecture', `this machine is of another kind than x86_64: ${arch}`);
-  if (listOf(await qmp.execute('query-block-jobs', {})).length > 0)
-    throw notAdoptable('job', 'a block job of this QEMU is under way; let it end first');
-  const sockets = await socketsOf(qmp);
+  const sockets = await writableExports(qmp);
   const type = await qmp.execute('qom-get', { path: '/machine', property: 'type' });
   const memory = await qmp.execute('query-memory-size-summary', {});
   const cpus = listOf(await qmp.execute('query-cpus-fast', {}));
@@ -71,8 +69,10 @@ function bytesOf(value: number): number {
   return value;
 }
 
-/** Every writable node has to be an NBD client, or the raw format on one. */
-async function socketsOf(qmp: QmpClient): Promise<string[]> {
+/** Sockets of the NBD exports that this QEMU writes to. VM_NOT_ADOPTABLE unless every writable node is an NBD client, or the raw format on one. */
+export async function writableExports(qmp: QmpClient): Promise<string[]> {
+  if (listOf(await qmp.execute('query-block-jobs', {})).length > 0)
+    throw notAdoptable('job', 'a block job of its disks is under way; let it end first');
   const sockets: string[] = [];
   for (const node of listOf(await qmp.execute('query-named-block-nodes', { flat: true }))) {
     const { drv, ro } = node;
@@ -101,5 +101,7 @@ export function notAdoptable(
   why: string,
   data: Readonly<Record<string, unknown>> = {},
 ): DiskswarmError {
-  return new DiskswarmError('VM_NOT_ADOPTABLE', `this QEMU cannot be adopted: ${why}`, { data: { ...data, reason } });
+  return new DiskswarmError('VM_NOT_ADOPTABLE', `this QEMU cannot move with its disks: ${why}`, {
+    data: { ...data, reason },
+  });
 }

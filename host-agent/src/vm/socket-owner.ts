@@ -33,6 +33,12 @@ export function workingFolder(pid: number): Promise<string | null> {
   return readlink(`/proc/${pid}/cwd`).catch(() => null);
 }
 
+/** Base name of the program that a process runs; null where it cannot be seen. */
+export async function programOf(pid: number): Promise<string | null> {
+  const file = await readlink(`/proc/${pid}/exe`).catch(() => null);
+  return file === null ? null : path.basename(file);
+}
+
 /** Inodes of listening sockets of that name, each with the path that it was bound to. */
 async function boundPaths(name: string): Promise<Map<string, string>> {
   const table = await readFile('/proc/net/unix', 'utf8').catch(() => '');

@@ -4,7 +4,7 @@
  * The record is durable before a process is trusted to exist, and after it ended. A process that ends by itself leaves its disks detached and its last
  * words as the reason. Steps are taken one at a time.
  */
-import { DiskswarmError, sleep } from '@diskswarm/core';
+import { DiskswarmError, messageOf, sleep } from '@diskswarm/core';
 import type { Agent } from '../agent/agent.ts';
 import { ChangeSignal } from '../agent/change-signal.ts';
 import type { ManagedDisk } from '../agent/managed-disk.ts';
@@ -135,7 +135,11 @@ export class Vm {
         return;
       }
       await this.#sweepMemory();
-      const found = await reconnect();
+      const found = await reconnect().catch(async (error: unknown) => {
+        if (foreign === true) await this.#save({ reason: lostMonitor(this.name, qmpSocket, error) });
+        throw error;
+      });
+      if (found !== null && foreign === true) await this.#save({ reason: '' });
       if (found !== null) this.#adopt(found);
       else
         await this.#gone(
@@ -285,4 +289,11 @@ export class Vm {
         : `runs already${this.#process?.identity ? `, as process ${this.#process.identity.pid}` : ''}`;
     throw new DiskswarmError('VM_STATE', `machine "${this.name}" ${why}`, { data: { vm: this.name } });
   }
+}
+
+function lostMonitor(name: string, socket: string, error: unknown): string {
+  return (
+    `it was adopted, and its monitor at ${socket} does not answer the agent any more (${messageOf(error)}). When nobody else is connected to it, ` +
+    `\`diskswarm vm adopt ${name}\` takes it over again`
+  );
 }
