@@ -118,6 +118,6 @@ test('how much of the memory travels is learned from the last move with the same
     t.is(await ratio(report, true), 0.21);
     t.is(await ratio(report, false), 1);
     for (const odd of ['', '{', '"x"', 'null', JSON.stringify({ compress: true, memoryRatio: -1 })])
-      t.is(await ratio(odd, true), 0.35, odd);
+      t.is(await ratio(odd, true), 0.3, odd);
   });
 });

@@ -36,7 +36,7 @@ const MIB = 1024 * 1024;
 /** Pages of each GiB that QEMU looks at: many of a small guest, so that little change is seen. */
 const SAMPLES = { most: 4096, pages: 32_768, least: 128 };
 /** Part of a guest's memory that zstd leaves, until a move of this machine has shown it. */
-const USUAL_RATIO = 0.35;
+const USUAL_RATIO = 0.3;
 
 /** The rates towards other hosts that probes have shown lately. */
 export class LinkRates {

@@ -1,8 +1,8 @@
 /**
  * How fast the way to another host is, found out by sending it a little over the memory lane: the other side tells how fast it came.
  *
- * Bounded in bytes and in time at both ends. The first half of it only opens TCP's window and is not counted. A host that knows no such stream cuts
- * it, and the rate stays unknown. The lane's own limits hold for a probe as for memory.
+ * Bounded in bytes and in time at both ends. The first half of it only opens TCP's window and is not counted; of the parts of the second the
+ * median is, because a busy host reads some late and the next ones all at once. A host that knows no such stream cuts it, and the rate stays unknown. The lane's own limits hold for a probe as for memory.
  */
 import { type Clock, type HostId, MIB, sleep } from '@diskswarm/core';
 import type { PeerStream, StreamHandlers, Swarm } from '@diskswarm/swarm';
@@ -10,7 +10,7 @@ import type { PeerStream, StreamHandlers, Swarm } from '@diskswarm/swarm';
 /** What a stream is called that carries a probe. */
 export const PROBE_LABEL = 'rate-probe';
 /** Bytes of one probe; more are not listened to. */
-const MAX_PROBE_BYTES = MIB;
+const MAX_PROBE_BYTES = 2 * MIB;
 /** A probe that is not through by then is answered for what came. */
 const PROBE_MS = 400;
 /** Of a probe, that a rate needs: less says nothing. */
@@ -18,6 +18,8 @@ const LEAST_PROBE_BYTES = 48 * 1024;
 /** Without an answer by then the rate is unknown. */
 const ANSWER_MS = 3_000;
 const PART_BYTES = 16 * 1024;
+/** What the rate is measured over, one after the other. */
+const SEGMENT_BYTES = 128 * 1024;
 
 /** Sends the probe; bytes per second as the other side saw them, or null. */
 export async function probeRate(swarm: Pick<Swarm, 'openStream'>, to: HostId, clock: Clock): Promise<number | null> {
@@ -63,24 +65,21 @@ export async function probeRate(swarm: Pick<Swarm, 'openStream'>, to: HostId, cl
 /** The other end: takes the probe, and answers with what it measured when it ends. */
 export function answerProbe(stream: PeerStream, clock: Clock): StreamHandlers {
   let bytes = 0;
-  /** What had come when half of the most was there, or at each doubling before: the second half is the measure. */
-  let mark = { bytes: 0, atUs: clock.nowUs() };
-  let next = { bytes: 0, atUs: clock.nowUs() };
-  let lastUs = clock.nowUs();
+  /** When each further segment was there, and first of all when anything was. */
+  const atUs: number[] = [];
+  let lastUs = 0;
+  let firstBytes = 0;
   return {
     onData: (data) => {
       lastUs = clock.nowUs();
       bytes += data.length;
+      if (atUs.length === 0) firstBytes = bytes;
       if (bytes > MAX_PROBE_BYTES) stream.destroy();
-      else if (bytes >= 2 * Math.max(next.bytes, PART_BYTES / 2)) {
-        mark = next;
-        next = { bytes, atUs: lastUs };
-      }
+      else if (bytes >= atUs.length * SEGMENT_BYTES) atUs.push(lastUs);
     },
     onDrain: () => {},
     onEnd: () => {
-      const count = bytes - mark.bytes;
-      const rate = bytes < LEAST_PROBE_BYTES || lastUs <= mark.atUs ? 0 : (count * 1e6) / (lastUs - mark.atUs);
+      const rate = segmentRate(atUs) ?? meanRate(bytes - firstBytes, lastUs - (atUs[0] ?? lastUs));
       const answer = new Uint8Array(ANSWER_BYTES);
       new DataView(answer.buffer).setFloat64(0, rate);
       stream.write(answer);
@@ -90,6 +89,20 @@ export function answerProbe(stream: PeerStream, clock: Clock): StreamHandlers {
   };
 }
 
+/** The median over the second half of the segments; null for fewer than four. */
+function segmentRate(atUs: readonly number[]): number | null {
+  const us = atUs.slice(1).map((end, index) => Math.max(LEAST_SEGMENT_US, end - atUs[index]!));
+  if (us.length < 4) return null;
+  const sorted = us.slice(Math.floor(us.length / 2)).toSorted((left, right) => left - right);
+  const middle = (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2;
+  return (SEGMENT_BYTES * 1e6) / middle;
+}
+
+function meanRate(lengthBytes: number, us: number): number {
+  return lengthBytes < LEAST_PROBE_BYTES || us <= 0 ? 0 : (lengthBytes * 1e6) / us;
+}
+
+const LEAST_SEGMENT_US = 10;
 const ANSWER_BYTES = 8;
 /** Beyond it an answer is no rate of any link. */
 const MAX_RATE = 2 ** 40;

@@ -72,9 +72,9 @@ const ROUND_COST_MS = 100;
 /** Rounds go on as long as each is at most this part of the one before, about as round-policy.ts has it. */
 const STILL_SHRINKING = 0.7;
 /** QEMU's and the agents' work inside the pause, besides bytes and round trips. */
-const PAUSE_COST_MS = 150;
+const PAUSE_COST_MS = 250;
 /** Words that cross the link inside the pause, one after the other. */
-const PAUSE_ROUND_TRIPS = 4;
+const PAUSE_ROUND_TRIPS = 6;
 /** The source gives up a pause that takes longer (source.ts). */
 const LONGEST_PAUSE_MS = 30_000;
 /** Rounds of the disks beside the memory leave it at least this part of the link. */
