@@ -3,7 +3,7 @@
  *
  * Terms of Bradford et al. (VEE 2007): `downtimeMs` is how long the guest stood still, here from its STOP until the destination's word that it runs, the way of
  * that word included; `additionalDisruptionMs` is the part of it that the disks took and memory alone would not; `migrationMs` ends when nothing depends on this
- * host any more. `disruptionMs` is from the first thing that slows the guest, which is the memory's copy, until it runs at the destination.
+ * host any more. `disruptionMs` is from the first thing that slows the guest, the memory's copy or its writes' delay, until it runs at the destination.
  *
  * Its size is bounded: of many rounds the first and the last are kept. What is written here is JSON that users keep: fields are only ever added.
  */
@@ -131,7 +131,7 @@ export class MigrationReport {
       plan: this.#plan?.forecast ?? null,
       ...this.#comparison(downtimeMs),
       downtimeMs,
-      disruptionMs: between('memory', 'running'),
+      disruptionMs: this.#disruptionMs(at('memory'), at('running')),
       additionalDisruptionMs:
         downtimeMs === null || ofMemory.includes(null)
           ? null
@@ -178,6 +178,12 @@ export class MigrationReport {
       },
       memoryRatio: over(memoryBytes, memoryInUseBytes),
     };
+  }
+
+  #disruptionMs(memoryAtMs: number | null, runningAtMs: number | null): number | null {
+    if (memoryAtMs === null || runningAtMs === null) return null;
+    const slowedAtMs = Math.min(memoryAtMs, this.throttle()?.startedMs ?? memoryAtMs);
+    return Math.round((runningAtMs - slowedAtMs) * 10) / 10;
   }
 
   #toldOfMemory(): Readonly<Record<string, unknown>> {

@@ -69,7 +69,7 @@ function doubled({ delayUs, looks, tellingLook }: Throttle, observation: Throttl
   const many = pendingWrites >= (BRADFORD_WRITES * next) / BRADFORD_DELAY_US;
   // A whole look under this delay, and no less waits: writes that touch the same place again are not pending twice.
   const isNew = observation.looks !== looks && observation.looks >= tellingLook;
-  const inVain = delayUs > 0 && isNew && drainSeconds(observation) > IDLE_SECONDS;
+  const inVain = delayUs > 0 && isNew;
   return many || inVain ? Math.min(MAX_WRITE_DELAY_US, next) : delayUs;
 }
 
@@ -77,10 +77,9 @@ function adapted({ delayUs }: Throttle, observation: ThrottleObservation): numbe
   const { drainBytesPerSecond, bytesPerWrite, writesPerSecond } = observation;
   if (drainBytesPerSecond <= 0 && delayUs === 0) return 0;
   const seconds = drainSeconds(observation);
-  const calm = seconds <= IDLE_SECONDS;
-  if (delayUs === 0 && (calm || !outruns(observation))) return 0;
+  if (delayUs === 0 && !outruns(observation)) return 0;
   const pressing = (writesPerSecond * delayUs) / 1e6 >= PRESSING;
-  if (calm && delayUs > 0 && !pressing) return delayUs / 2 < LEAST_DELAY_US ? 0 : delayUs / 2;
+  if (seconds <= IDLE_SECONDS && delayUs > 0 && !pressing) return delayUs / 2 < LEAST_DELAY_US ? 0 : delayUs / 2;
   if (bytesPerWrite <= 0) return delayUs;
   const part = Math.min(MOST_PART, Math.max(LEAST_PART, 1 - seconds / TARGET_SECONDS));
   const wantedUs = (bytesPerWrite * 1e6) / (part * Math.max(1, drainBytesPerSecond));
@@ -92,7 +91,12 @@ function drainSeconds({ waitingBytes, drainBytesPerSecond }: ThrottleObservation
   return waitingBytes / Math.max(1, drainBytesPerSecond);
 }
 
-/** Rounds are outrun when the next one is not clearly smaller; within one, where blocks may count twice, when more and more waits. */
-function outruns({ growth, atBorder }: ThrottleObservation): boolean {
-  return growth !== null && growth > (atBorder ? STILL_SHRINKING : 1);
+/**
+ * Rounds are outrun when the next one is not clearly smaller; within one, where blocks may count twice, when more and more waits. A guest that writes the
+ * same few blocks all the time outruns nobody.
+ */
+function outruns(observation: ThrottleObservation): boolean {
+  const { growth, atBorder } = observation;
+  if (growth === null || drainSeconds(observation) <= IDLE_SECONDS) return false;
+  return growth > (atBorder ? STILL_SHRINKING : 1);
 }

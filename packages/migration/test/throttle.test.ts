@@ -90,6 +90,7 @@ for (const policy of SLOWING) {
           { ...observation, growth: 0.7 },
           { ...observation, growth: 1, atBorder: false },
           { ...observation, growth: null },
+          { ...observation, waitingBytes: 2 * observation.drainBytesPerSecond },
         ])
           t.is(adjustThrottle(initialThrottle(policy), seen).delayUs, delayUs);
       }),
@@ -231,6 +232,11 @@ for (const policy of SLOWING) {
     }
   });
 }
+
+test('a guest that writes the same megabyte all the time is not slowed, however many its writes are', (t) => {
+  for (const policy of SLOWING)
+    t.is(migrate(policy, { ...LINK, regionBytes: MB, writeBytes: 4096, writesPerSecond: 100_000 }).maxDelayUs, 0);
+});
 
 test('adaptive: large writes are slowed as well, few as they are', (t) => {
   const load = { ...LINK, regionBytes: 128 * MB, writeBytes: 262_144, writesPerSecond: 200 };
