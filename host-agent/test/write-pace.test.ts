@@ -162,7 +162,7 @@ test('a hold ends it, and what is held or read-only is not slowed', async (t) =>
     await host.write(3, 2);
     t.like(await attachment.slowWrites(2048), { dirtyBytes: 4096 });
     t.is(attachment.writeDelayUs, 2048);
-    await attachment.hold();
+    await attachment.hold({ wait: false });
     t.is(attachment.writeDelayUs, 0);
     await attachment.slowWrites(2048);
     t.is(attachment.writeDelayUs, 0);

@@ -202,7 +202,7 @@ export class DiskAttachment {
     this.#restingDirtyBytes = null;
   }
 
-  /** Refuses new writes and drains. CLIENT_CONNECTED while a client may write, except `live`: then its guest is stopped and moves too. */
+  /** Refuses new writes and drains. CLIENT_CONNECTED while a client may write, except `live`: its guest is stopped and moves too; writes wait. */
   async hold({ live = false }: { live?: boolean } = {}): Promise<void> {
     if (this.#open === null || !this.writable) return;
     const { writableClients } = await this.#open.attachment.status();
@@ -215,7 +215,7 @@ export class DiskAttachment {
         },
       );
     }
-    await this.#open.attachment.hold();
+    await this.#open.attachment.hold({ wait: live });
   }
 
   /** The guest has come and the disk is this host's: an incoming export shows the newest generation and takes writes. ATTACHMENT_STATE, NOT_OWNER. */

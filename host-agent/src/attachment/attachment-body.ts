@@ -111,9 +111,9 @@ export class AttachmentBody {
     return { writes: this.pace.writes, dirtyBytes: this.#overlay?.dirtyBytes ?? 0 };
   }
 
-  async hold(): Promise<void> {
+  async hold(options: { readonly wait: boolean }): Promise<void> {
     this.pace.end();
-    this.view.hold();
+    this.view.hold(options);
     await this.view.drain();
     await this.#writable().flush();
   }

@@ -69,8 +69,8 @@ export interface Attachment {
   freeze(): Promise<readonly FrozenLayerName[]>;
   /** Puts a durable generation under the overlay that holds the frozen layers through `layer`, and drops these layers. */
   rebase(base: BaseGeneration, layer: number, changedLeaves: readonly number[]): Promise<void>;
-  /** Refuses new writes and resolves when those in flight are done and durable. */
-  hold(): Promise<void>;
+  /** Refuses new writes, or has them `wait` for what is decided, and resolves when those in flight are done and durable. */
+  hold(options: { readonly wait: boolean }): Promise<void>;
   /**
    * Answers each write only `delayUs` after the one before, until told otherwise; 0 ends it at once. It ends by itself with `hold`, and where it is not set
    * again within LEASE_MS (write-pace.ts). Tells what was written so far.

@@ -69,8 +69,8 @@ export class LocalAttachment implements Attachment {
     return this.#body.rebase(base, layer, changedLeaves);
   }
 
-  hold(): Promise<void> {
-    return this.#body.hold();
+  hold(options: { readonly wait: boolean }): Promise<void> {
+    return this.#body.hold(options);
   }
 
   async slowWrites(delayUs: number): Promise<WriteLoad> {

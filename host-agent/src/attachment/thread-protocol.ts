@@ -19,7 +19,7 @@ export type ThreadCalls = {
   status: Call<null, AttachmentStatus>;
   freeze: Call<null, readonly FrozenLayerName[]>;
   rebase: Call<{ base: BaseGeneration; layer: number; changedLeaves: readonly number[] }, void>;
-  hold: Call<null, void>;
+  hold: Call<{ readonly wait: boolean }, void>;
   resume: Call<null, void>;
   slowWrites: Call<number, WriteLoad>;
   activate: Call<BaseGeneration, void>;

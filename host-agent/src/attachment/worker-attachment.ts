@@ -105,8 +105,8 @@ class WorkerAttachment implements Attachment {
     return this.#calls.call('rebase', { base, layer, changedLeaves });
   }
 
-  hold(): Promise<void> {
-    return this.#calls.call('hold', null);
+  hold(options: { readonly wait: boolean }): Promise<void> {
+    return this.#calls.call('hold', options);
   }
 
   slowWrites(delayUs: number): Promise<WriteLoad> {

@@ -55,7 +55,7 @@ const calls: ThreadCalls = {
   },
   freeze: () => body.freeze(),
   rebase: ({ base, layer, changedLeaves }) => body.rebase(base, layer, changedLeaves),
-  hold: () => body.hold(),
+  hold: (options) => body.hold(options),
   resume: () => body.resume(),
   slowWrites: (delayUs) => body.slowWrites(delayUs),
   activate: (base) => body.activate(base),

@@ -40,6 +40,8 @@ export class DiskView implements Backing {
   #overlay: Overlay | null = null;
   #attachment: Attachment;
   #mayWrite = false;
+  /** Set while writes wait for the end of a hold. */
+  #decision: PromiseWithResolvers<void> | null = null;
   #fenced = false;
 
   /** A writable or held attachment needs an overlay (a programmer error otherwise). */
@@ -73,14 +75,17 @@ export class DiskView implements Backing {
     this.#setAttachment(accepted);
   }
 
-  /** Refuses new writes; those under way go on, see `drain`. Throws ATTACHMENT_STATE. */
-  hold(): void {
+  /** Refuses new writes, or with `wait` has them wait for `resume` or `fence`; those under way go on, see `drain`. Throws ATTACHMENT_STATE. */
+  hold({ wait = false }: { wait?: boolean } = {}): void {
     this.#apply({ type: 'hold' });
+    if (wait) this.#decision ??= Promise.withResolvers();
+    else this.#decided();
   }
 
   /** Takes writes again after `hold`. Throws ATTACHMENT_STATE. */
   resume(): void {
     this.#apply({ type: 'resume' });
+    this.#decided();
   }
 
   /** Serves nothing any more, for good; writes that wait are rejected. */
@@ -88,6 +93,7 @@ export class DiskView implements Backing {
     this.#apply({ type: 'fence' });
     const error = new DiskswarmError('ATTACHMENT_STATE', 'the attachment was fenced', { data: { state: 'fenced' } });
     this.#writer?.abandon(error);
+    this.#decided();
   }
 
   /** Resolves when no write is under way. Waits as long as a partial write waits for its block. */
@@ -112,15 +118,18 @@ export class DiskView implements Backing {
   }
 
   write(offsetBytes: number, data: Uint8Array): void | Promise<void> {
+    if (this.#decision !== null) return this.#later(() => this.write(offsetBytes, data));
     return this.#writable(data.length).write(offsetBytes, data);
   }
 
   /** Whole blocks become holes; what lies beside them is left as it is. */
   trim(offsetBytes: number, lengthBytes: number): void | Promise<void> {
+    if (this.#decision !== null) return this.#later(() => this.trim(offsetBytes, lengthBytes));
     return this.#writable(lengthBytes).trim(offsetBytes, lengthBytes);
   }
 
   writeZeroes(offsetBytes: number, lengthBytes: number, options: { keepAllocated: boolean }): void | Promise<void> {
+    if (this.#decision !== null) return this.#later(() => this.writeZeroes(offsetBytes, lengthBytes, options));
     return this.#writable(lengthBytes).writeZeroes(offsetBytes, lengthBytes, options);
   }
 
@@ -148,6 +157,18 @@ export class DiskView implements Backing {
     this.#assertServing();
     const disk = { geometry: this.geometry, overlay: this.#overlay, pieces: this.#pieces };
     return blockStatus(disk, { offsetBytes, lengthBytes }, context, maxExtents);
+  }
+
+  /** Runs a write that came while it is decided who may write; it commits itself. */
+  async #later(write: () => void | Promise<void>): Promise<void> {
+    await this.#decision?.promise;
+    await write();
+    this.commit();
+  }
+
+  #decided(): void {
+    this.#decision?.resolve();
+    this.#decision = null;
   }
 
   #apply(event: AttachmentEvent): void {

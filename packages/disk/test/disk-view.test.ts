@@ -243,6 +243,28 @@ test('incoming refuses writes until it is accepted, held refuses them again, fen
   refused(() => view.commit());
 });
 
+test('writes of a guest that runs on while a hold waits are done when it is over, or refused by the fence', async (t) => {
+  const { view } = await TestDisk.of(noise(4 * CHUNK, 1));
+  view.hold({ wait: true });
+  await view.drain();
+  const writes = [
+    view.write(4096, noise(4096, 6)),
+    view.trim(8192, 4096),
+    view.writeZeroes(0, 100, { keepAllocated: false }),
+  ];
+  for (const write of writes) t.false(await settled(write as Promise<void>));
+  view.resume();
+  await Promise.all(writes);
+  const after = new Uint8Array(12288);
+  await view.read(0, after, { signal });
+  t.deepEqual(after.slice(4096, 8192), noise(4096, 6));
+  t.true(after.slice(8192).every((byte) => byte === 0) && after.slice(0, 100).every((byte) => byte === 0));
+  view.hold({ wait: true });
+  const late = view.write(4096, noise(4096, 7)) as Promise<void>;
+  view.fence();
+  t.true(hasCode(await t.throwsAsync(late), 'ATTACHMENT_STATE'));
+});
+
 test('drain waits for the writes that hold came too late for; fence ends them', async (t) => {
   const disk = await TestDisk.of(noise(4 * CHUNK, 1));
   disk.base.absent.add(1).add(2);
