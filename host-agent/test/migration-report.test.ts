@@ -41,7 +41,14 @@ function world(): World {
 test('times as Bradford defines them, drain time, and how right the plan was', (t) => {
   const { clock, report } = world();
   const forecast = forecastMigration({
-    ...{ diskMode: 'hybrid', maxDowntimeMs: 300, autoConverge: false, chunkSizeBytes: 65_536, missingInUse: null },
+    ...{
+      diskMode: 'hybrid',
+      maxDowntimeMs: 300,
+      autoConverge: false,
+      memoryPostcopy: false,
+      chunkSizeBytes: 65_536,
+      missingInUse: null,
+    },
     ...{ diskSizeBytes: 100 * MIB, diskBytesOnlyHere: 10 * MIB, diskBytesElsewhere: 0 },
     ...{ memoryBytes: 50 * MIB, memoryRatio: 0.2, linkRate: 10 * MIB, rttMs: 0, diskDirtyRate: 0, memoryDirtyRate: 0 },
   });
@@ -171,6 +178,19 @@ test('what arrives is counted from the start, waits from when the guest runs, an
   ]);
   t.like(faults, { count: 1, max: 2_000 });
   t.is(statistics.faults().count, 3);
+});
+
+test('figures that come after the end are noted once: a host that goes on telling costs no more writes', (t) => {
+  const { report } = world();
+  const faults = { count: 3, p50: 1, p90: 2, p99: 3, max: 4 };
+  const message = { kind: 'statistics', migration, sources: [], faults } as const;
+  t.false(report.heardLate(message));
+  report.end({ result: 'done' }, measured(1, 1));
+  t.false(report.heardLate({ kind: 'done', migration }));
+  report.heard(message);
+  t.true(report.heardLate(message));
+  t.deepEqual(report.value.faults, faults);
+  t.false(report.heardLate(message));
 });
 
 test('a record without an end says so after a restart; every other is left alone', (t) => {

@@ -83,12 +83,12 @@ test.serial(
 
     // Slow enough to be watched, and written to meanwhile.
     await guest.say('write', 'before', 2 * MIB, 1);
-    const writing = guest.say('write', 'meanwhile', 2 * MIB, 2).catch(() => null);
     const moving = home.ok(...migrate, '--bandwidth', '8M', '--no-compress');
-    await eventually('it begins', async () => {
+    await eventually('it is planned', async () => {
       const status = (await home.call('vm.migrateStatus', { name: VM, watch: false }).catch(() => null)) as Json | null;
-      return status !== null;
+      return status !== null && (status.record as Json).plan !== null;
     });
+    const writing = guest.say('write', 'meanwhile', 2 * MIB, 2).catch(() => null);
     const watched = await home.run(['vm', 'migrate-status', VM, '--watch']);
     await writing;
     t.like(await moving, { phase: 'post', to: office.id });

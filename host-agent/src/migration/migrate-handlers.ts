@@ -52,7 +52,7 @@ export function migrateHandlers(agent: Agent, vms: VmManager, migrations: Migrat
       }
       // The link first: what the move itself sends would be in the way.
       const { clock, log } = agent.env;
-      await Promise.race([rates.to(to, vm.disks()), sleep(clock, MEASURE_PATIENCE_MS, { signal })]);
+      await Promise.race([rates.to(to, vm.disks()), sleep(clock, MEASURE_PATIENCE_MS)]);
       const observing = observeMove({ agent, vm, to, rates }, wishes);
       const runner = await migrations.leave(vm, to, wishes).catch((error: unknown) => {
         observing.catch(() => {}); // Nothing is planned any more.

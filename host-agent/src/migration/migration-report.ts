@@ -61,6 +61,7 @@ export class MigrationReport {
   readonly #rounds: Round[] = [];
   #roundsTotal = 0;
   #plan: { readonly forecast: Forecast; readonly memoryInUseBytes: number } | null = null;
+  #late = false;
   #end: Readonly<Record<string, unknown>> = { result: 'running' };
   #ended: { readonly memoryBytes: number; readonly diskBytes: number } | null = null;
 
@@ -99,6 +100,13 @@ export class MigrationReport {
     if (message.kind !== 'progress' || !message.known) return;
     const round = this.#rounds.findLast((each) => each.round === message.round);
     if (round !== undefined) round.missingBytes ??= message.missingBytes;
+  }
+
+  /** True once: the receipts said that all is there before the destination's last figures came, and the record is to be noted again. */
+  heardLate(message: MigrationMessage): boolean {
+    if (message.kind !== 'statistics' || this.#ended === null || this.#late) return false;
+    this.#late = true;
+    return true;
   }
 
   end(outcome: SourceOutcome, measured: { memoryBytes: number; diskBytes: number } & PackingTotals): void {

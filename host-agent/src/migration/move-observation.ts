@@ -22,6 +22,8 @@ export interface MoveWishes {
   readonly bytesPerSecond: number | null;
   readonly compress: boolean;
   readonly autoConverge: boolean;
+  /** `precopy` where nothing is said. */
+  readonly memoryMode?: 'precopy' | 'postcopy';
 }
 
 /** A rate that was probed is good for so long. */
@@ -32,6 +34,8 @@ const MAX_RATES = 64;
 const WATCH_SECONDS = 1;
 const WATCH_SLACK_MS = 150;
 const WATCH_TRIES = 5;
+/** A QEMU that is slower to answer is not waited for. */
+const ANSWER_MS = 2_000;
 const MIB = 1024 * 1024;
 /** Pages of each GiB that QEMU looks at: many of a small guest, so that little change is seen. */
 const SAMPLES = { most: 4096, pages: 32_768, least: 128 };
@@ -100,6 +104,7 @@ export async function observeMove(
       diskSizeBytes: sum(gaps.map(({ sizeBytes }) => sizeBytes)),
       maxDowntimeMs: wishes.maxDowntimeMs,
       autoConverge: wishes.autoConverge,
+      memoryPostcopy: wishes.memoryMode === 'postcopy',
       diskBytesOnlyHere: onlyHere,
       diskBytesElsewhere: elsewhere,
       memoryBytes: inUse ?? memoryBytes,
@@ -152,10 +157,11 @@ async function memoryDirtyRateOf(
     Math.min(SAMPLES.most, Math.floor(SAMPLES.pages / (memoryBytes / MIB / 1024))),
   );
   try {
-    await qmp.execute('calc-dirty-rate', { 'calc-time': WATCH_SECONDS, 'sample-pages': samples });
+    const watch = { 'calc-time': WATCH_SECONDS, 'sample-pages': samples };
+    await qmp.execute('calc-dirty-rate', watch, { timeoutMs: ANSWER_MS });
     for (let tries = 0; tries < WATCH_TRIES; tries++) {
       await sleep(clock, tries === 0 ? WATCH_SECONDS * 1000 + WATCH_SLACK_MS : WATCH_SLACK_MS);
-      const { status, 'dirty-rate': rate } = await qmp.execute('query-dirty-rate', {});
+      const { status, 'dirty-rate': rate } = await qmp.execute('query-dirty-rate', {}, { timeoutMs: ANSWER_MS });
       if (status === 'measured') return typeof rate === 'number' && rate >= 0 ? rate * MIB : null;
     }
   } catch {

@@ -124,8 +124,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.report.heard(message);
     this.throttle.heard(message);
     this.feed({ kind: 'message', message, nowUs: this.#agent.env.clock.nowUs() });
-    // The receipts may say that all is there before the destination's last figures come.
-    if (message.kind === 'statistics' && this.state.phase === 'ended') this.#record();
+    if (this.report.heardLate(message)) this.#record();
   }
 
   /** The operator's wish; VM_STATE once it is too late. */

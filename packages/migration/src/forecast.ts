@@ -14,6 +14,8 @@ export interface MoveObservation {
   readonly diskSizeBytes: number;
   readonly maxDowntimeMs: number;
   readonly autoConverge: boolean;
+  /** The guest goes on at the destination before its memory is there: one pass, and the rest once. */
+  readonly memoryPostcopy: boolean;
   /** Chunks that the destination lacks and only this host has, and what was written since the last seal. */
   readonly diskBytesOnlyHere: number;
   /** Chunks that the destination lacks and another host that is connected here has. */
@@ -183,6 +185,11 @@ function passesOf(seen: MoveObservation, linkRate: number): Passes {
   let ms = 0;
   let sentBytes = 0;
   let slowed = 0;
+  if (seen.memoryPostcopy) {
+    const passMs = (bytes * 1000) / rate;
+    const rest = Math.min(bytes, (dirtyRate * memoryRatio * passMs) / 1000);
+    return { ms: passMs + (rest * 1000) / rate, sentBytes: Math.round(bytes + rest), lastMs: 0, ends: true };
+  }
   for (let pass = 1; pass <= MAX_PASSES; pass++) {
     const passMs = (bytes * 1000) / rate;
     if (pass > 1 && passMs <= maxDowntimeMs)

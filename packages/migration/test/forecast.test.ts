@@ -7,6 +7,7 @@ const IDLE: MoveObservation = {
   diskMode: 'hybrid',
   maxDowntimeMs: 300,
   autoConverge: false,
+  memoryPostcopy: false,
   diskSizeBytes: 400 * MIB,
   diskBytesOnlyHere: 200 * MIB,
   diskBytesElsewhere: 0,
@@ -39,7 +40,7 @@ test('a link that was not measured: bytes are known, times are not', (t) => {
   t.regex(plan.reason, /could not be measured/);
 });
 
-test('a guest whose memory changes faster than the link carries does not arrive, unless it is slowed down or memory shrinks on the way', (t) => {
+test('a guest whose memory changes faster than the link carries does not arrive, unless it is slowed down, memory shrinks on the way, or follows', (t) => {
   const fast = { ...IDLE, memoryDirtyRate: 12 * MIB };
   const plan = forecastMigration(fast);
   t.like(plan, { converges: false, expectedMs: null, expectedPauseMs: null });
@@ -48,6 +49,9 @@ test('a guest whose memory changes faster than the link carries does not arrive,
   t.true(slowed.converges);
   t.true(slowed.expectedMs! > forecastMigration(IDLE).expectedMs!);
   t.true(forecastMigration({ ...fast, memoryRatio: 0.3 }).converges);
+  const postcopy = forecastMigration({ ...fast, memoryPostcopy: true });
+  t.like(postcopy, { converges: true, bytesToSend: { memory: 128 * MIB } });
+  t.true(postcopy.expectedPauseMs! < forecastMigration({ ...fast, memoryRatio: 0.3 }).expectedPauseMs! + 1);
 });
 
 test('a guest that writes faster than the link carries: in precopy the pause is too long, in hybrid the rest follows', (t) => {
@@ -71,6 +75,7 @@ const observation: fc.Arbitrary<MoveObservation> = fc.record({
   diskMode: fc.constantFrom(...DISK_MODES),
   maxDowntimeMs: fc.integer({ min: 1, max: 5_000 }),
   autoConverge: fc.boolean(),
+  memoryPostcopy: fc.boolean(),
   diskSizeBytes: fc.integer({ min: 0, max: 2 ** 40 }),
   diskBytesOnlyHere: fc.integer({ min: 0, max: 2 ** 40 }),
   diskBytesElsewhere: fc.integer({ min: 0, max: 2 ** 40 }),
@@ -139,7 +144,7 @@ test('memory that changes at least as fast as the link carries is never said to 
     fc.property(observation, fc.integer({ min: 1, max: 2 ** 30 }), (seen, linkRate) => {
       const plan = forecastMigration({
         ...seen,
-        ...{ linkRate, memoryRatio: 1, autoConverge: false, memoryDirtyRate: linkRate * 2 },
+        ...{ linkRate, memoryRatio: 1, autoConverge: false, memoryPostcopy: false, memoryDirtyRate: linkRate * 2 },
         ...{ memoryBytes: linkRate * 10, maxDowntimeMs: 300 },
       });
       t.false(plan.converges);
