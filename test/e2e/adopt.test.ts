@@ -61,6 +61,19 @@ async function startWorld(t: ExecutionContext): Promise<World> {
   return { folder, home, office, guest, qemu, file };
 }
 
+/** A host with a small empty disk, attached. */
+async function startHome(t: ExecutionContext): Promise<{ folder: string; home: Host; image: string; socket: string }> {
+  const folder = temporaryFolder(t);
+  const home = new Host(t, folder, 'home');
+  await Promise.all([startAgent(home), home.ok('owner', 'init')]);
+  const image = path.join(folder, 'image.raw');
+  fs.writeFileSync(image, new Uint8Array(1024 * 1024));
+  await home.ok('disk', 'import', image, '--name', DISK);
+  const socket = path.join(folder, 'disk.sock');
+  await home.ok('disk', 'attach', DISK, '--socket', socket);
+  return { folder, home, image, socket };
+}
+
 /** QEMUs that run in a folder of the test. */
 function machinesIn(folder: string): number[] {
   return fs.readdirSync('/proc').flatMap((entry) => {
@@ -177,15 +190,29 @@ test.serial(
   },
 );
 
+test.serial('an agent that finds the monitor taken says so, and adopts the machine again', async (t) => {
+  const { folder, home, socket } = await startHome(t);
+  const drive = `file=nbd+unix:///${DISK}?socket=${socket},file.reconnect-delay=60,if=virtio,format=raw`;
+  const qemu = await AdoptedMachine.start(t, home, [...MACHINE, '-m', '16', '-drive', drive]);
+  const adopt = ['vm', 'adopt', VM, '--qmp', qemu.qmp, '--qemu-args', qemu.argumentFile(folder)];
+  await home.ok(...adopt);
+  await home.daemon!.crash();
+  const busy = net.connect(qemu.qmp);
+  await once(busy, 'data');
+  await startAgent(home);
+  const lost = await vmOf(home);
+  t.like(lost, { state: 'running', pid: null, adopted: true });
+  t.regex(String(lost.reason), /vm adopt desk/);
+  t.is((await home.run(['vm', 'start', VM])).errorCode, 'DISK_ATTACHED');
+  t.is((await home.run(adopt)).errorCode, 'TIMEOUT');
+  busy.destroy();
+  t.like(await home.ok(...adopt), { state: 'running', pid: qemu.pid, adopted: true, reason: '' });
+  await home.ok('vm', 'stop', VM, '--force');
+  await eventually('QEMU is gone', () => qemu.ended);
+});
+
 test.serial('what cannot be adopted is refused with its reason, and nothing of it changes', async (t) => {
-  const folder = temporaryFolder(t);
-  const home = new Host(t, folder, 'home');
-  await Promise.all([startAgent(home), home.ok('owner', 'init')]);
-  const image = path.join(folder, 'image.raw');
-  fs.writeFileSync(image, new Uint8Array(1024 * 1024));
-  await home.ok('disk', 'import', image, '--name', DISK);
-  const socket = path.join(folder, 'disk.sock');
-  await home.ok('disk', 'attach', DISK, '--socket', socket);
+  const { folder, home, image, socket } = await startHome(t);
   const empty = [...MACHINE, '-m', '16'];
   const drive = ['-drive', `file=nbd+unix:///${DISK}?socket=${socket},if=virtio,format=raw`];
 

@@ -18,7 +18,7 @@ import { socketsOf } from './disk-options.ts';
 import { optionsOf } from './foreign-arguments.ts';
 import { type InspectedQemu, inspectQemu, notAdoptable } from './inspect-qemu.ts';
 import { qmpOverSocket } from './qmp-socket.ts';
-import { programOf, socketOwner, workingFolder } from './socket-owner.ts';
+import { programOf, sharesFiles, socketOwner, workingFolder } from './socket-owner.ts';
 import type { Vm } from './vm.ts';
 import type { VmManager } from './vm-manager.ts';
 import { VmProcess } from './vm-process.ts';
@@ -56,7 +56,8 @@ export async function adoptVm(agent: Agent, vms: VmManager, { name, qmpSocket, a
   try {
     const found = await inspectQemu(qmp);
     const place = placesOf(pid === null ? null : await workingFolder(pid));
-    const disks = inOrder(await openDisks(agent, found.sockets.map(place)), socketsOf(options).map(place));
+    const idle = pid !== null && (await sharesFiles(pid));
+    const disks = inOrder(await openDisks(agent, found.sockets.map(place), { idle }), socketsOf(options).map(place));
     const indexOf = (socket: string): number | null => {
       const index = disks.findIndex((each) => each.socket === place(socket));
       return index < 0 ? null : index;
@@ -87,6 +88,11 @@ async function openMonitor(qmpSocket: string, clock: Clock): Promise<QmpClient> 
     return await QmpClient.open(qmpOverSocket(qmpSocket), { clock });
   } catch (error) {
     if (!(error instanceof DiskswarmError)) throw error;
+    if ((error.cause as NodeJS.ErrnoException | undefined)?.code === 'EAGAIN')
+      throw new DiskswarmError('TIMEOUT', `the monitor at ${qmpSocket} serves somebody else, and others wait for it`, {
+        data: { qmpSocket },
+        cause: error,
+      });
     const why = error.cause === undefined ? error.message : `${error.message}: ${messageOf(error.cause)}`;
     throw new DiskswarmError(error.code, `${qmpSocket} is no monitor that is free for the agent: ${why}`, {
       data: { qmpSocket },
@@ -107,8 +113,11 @@ function placesOf(folder: string | null): (text: string) => string {
   };
 }
 
-/** The disks behind these sockets, each of which has to be an export of this agent with QEMU as its only client. */
-async function openDisks(agent: Agent, sockets: readonly string[]): Promise<OpenDisk[]> {
+/**
+ * The disks behind these sockets, each of which has to be an export of this agent with QEMU as its only client. An agent that was restarted sees a guest
+ * that does nothing only when it asks for something: `idle` allows that, where the same path is surely the same socket.
+ */
+async function openDisks(agent: Agent, sockets: readonly string[], { idle }: { idle: boolean }): Promise<OpenDisk[]> {
   const attached = new Map<string, { disk: ManagedDisk; info: AttachmentInfo }>();
   for (const disk of agent.disks) {
     const info = await disk.attachment.info();
@@ -122,7 +131,7 @@ async function openDisks(agent: Agent, sockets: readonly string[]): Promise<Open
     const data = { disk: disk.disk, name: disk.name };
     if (info.state !== 'writable')
       throw new DiskswarmError('ATTACHMENT_STATE', `the export of disk "${disk.name}" is ${info.state}`, { data });
-    if (sockets.indexOf(socket) !== index || info.clients !== 1)
+    if (sockets.indexOf(socket) !== index || info.clients > 1 || (info.clients === 0 && !idle))
       throw notAdoptable(
         'clients',
         `disk "${disk.name}" has ${info.clients} connections; it has to be this QEMU's alone, and once`,

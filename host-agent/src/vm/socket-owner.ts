@@ -33,6 +33,14 @@ export function workingFolder(pid: number): Promise<string | null> {
   return readlink(`/proc/${pid}/cwd`).catch(() => null);
 }
 
+/** Whether a path means the same file to a process as to this one. */
+export async function sharesFiles(pid: number): Promise<boolean> {
+  const [theirs, ours, root] = await Promise.all(
+    [`/proc/${pid}/ns/mnt`, '/proc/self/ns/mnt', `/proc/${pid}/root`].map((link) => readlink(link).catch(() => null)),
+  );
+  return theirs !== null && theirs === ours && root === '/';
+}
+
 /** Base name of the program that a process runs; null where it cannot be seen. */
 export async function programOf(pid: number): Promise<string | null> {
   const file = await readlink(`/proc/${pid}/exe`).catch(() => null);

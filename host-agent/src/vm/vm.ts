@@ -177,6 +177,9 @@ export class Vm {
       this.#ending = true;
       try {
         await running?.quit(RELEASE_PATIENCE_MS);
+        // Its monitor was not to be had when the agent began.
+        const { process: identity } = this.#record;
+        if (running === null && identity !== null) await this.machinery.end(identity, this.#agent.env.clock);
       } finally {
         this.#ending = false;
       }
