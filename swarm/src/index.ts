@@ -13,6 +13,7 @@
  * ```
  */
 export type { Ban } from './bans.ts';
+export { type Dht, DhtDiscovery, type DhtDiscoveryOptions } from './discovery/dht-discovery.ts';
 export { DiskAnnouncer, type DiskAnnouncerOptions, type TrackerStatus } from './discovery/disk-announcer.ts';
 export { LanDiscovery, type LanDiscoveryOptions, type Segment } from './discovery/lan-discovery.ts';
 export type { TrackerClient } from './discovery/tracker-client.ts';

@@ -2,13 +2,15 @@
  * Addresses where hosts of our disks may be, and when to dial each: a pure table, asked for what is due.
  *
  * One address is dialled once at a time, for one of its disks in turn. Failures back off with jitter; what a person or an
- * invitation named is never forgotten, what was only found (at a tracker, on the LAN) is after a while. Dialling is the swarm's.
+ * invitation named is never forgotten, what was only found (at a tracker, on the LAN, in the DHT) is
+ * after a while. Dialling is the swarm's.
  */
 import type { Address, DiskId, HostId, Random } from '@diskswarm/core';
+import { dhtKeyOf } from './discovery/dht-address.ts';
 import { FIRST_BACKOFF_MS, LAST_BACKOFF_MS, MAX_ADDRESSES, MAX_FAILURES } from './limits.ts';
 
-/** Who named an address: a person (`--peer` or an invitation), a tracker, a call on the LAN, or the host in a session. */
-export type AddressSource = 'peer' | 'tracker' | 'lan' | 'session';
+/** Who named an address: a person (`--peer` or an invitation), a tracker, a call on the LAN, the DHT, or the host in a session. */
+export type AddressSource = 'peer' | 'tracker' | 'lan' | 'dht' | 'session';
 
 interface Entry {
   readonly address: Address;
@@ -32,7 +34,7 @@ export interface DueDial {
 }
 
 /** Of rank 0 is what was only found: it is forgotten when it leads nowhere, and makes room for the rest. */
-const RANK: Record<AddressSource, number> = { tracker: 0, lan: 0, session: 1, peer: 2 };
+const RANK: Record<AddressSource, number> = { tracker: 0, lan: 0, dht: 0, session: 1, peer: 2 };
 
 export class PeerBook {
   readonly #random: Random;
@@ -49,7 +51,9 @@ export class PeerBook {
   }
 
   /** Remembers that hosts of `disk` may be at `address`; one that calls on the LAN is there now. False when there is no room. */
-  add(disk: DiskId, address: Address, source: AddressSource): boolean {
+  add(disk: DiskId, address: Address, namedBy: AddressSource): boolean {
+    // A key of the DHT ends with the run of its host, whoever named it.
+    const source = dhtKeyOf(address) === null ? namedBy : 'dht';
     if (this.#own.has(address)) return false;
     const known = this.#entries.get(address);
     if (known !== undefined) {

@@ -1,9 +1,10 @@
 /**
- * How hosts find each other: by a tracker, by --peer or on the LAN without one, and again after either side was away.
+ * How hosts find each other: by a tracker, by --peer, on the LAN or in a DHT without one, and again after either side was away.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import createTestnet from 'hyperdht/testnet.js';
 import { pattern } from './nbd.ts';
 import { DISK, exported, firstDifference, MIB, pull, seal, startNetwork, trackerArgs, writeDisk } from './network.ts';
 import { eventually, Host, type Json, temporaryFolder } from './processes.ts';
@@ -57,6 +58,40 @@ test.serial('--lan does without a tracker and without an address, also after a h
   await pull(office);
   t.is(firstDifference(await exported(office, folder), content), -1);
 });
+
+test.serial(
+  '--dht does without a tracker and without an address, also after a host came back with another key',
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const image = path.join(folder, 'image.raw');
+    const content = pattern(8 * MIB, 7);
+    fs.writeFileSync(image, content);
+    const network = await createTestnet(10, { host: '127.0.0.1' });
+    t.teardown(() => network.destroy());
+    const args = ['--dht', ...network.bootstrap.flatMap(({ host, port }) => ['--bootstrap', `${host}:${port}`])];
+    const home = new Host(t, folder, 'home');
+    const office = new Host(t, folder, 'office');
+    await Promise.all([home.start(), office.start({ args }), home.ok('owner', 'init')]);
+    await home.ok('disk', 'import', image, '--name', DISK);
+    const { invitation } = await home.ok('disk', 'grant', DISK, '--host', office.id, '--role', 'writer');
+    // Home comes back at another port: the address in the invitation leads nowhere.
+    await home.stop();
+    await office.ok('disk', 'join', String(invitation));
+    await home.start({ args });
+    await office.connectedTo(home);
+    const { peers } = (await office.call('peer.ls', {})) as { peers: Json[] };
+    t.regex(String(peers[0]?.address), /^[0-9a-f]{64}\.dht:1$/);
+    await pull(office);
+    t.is(firstDifference(await exported(office, folder), content), -1);
+
+    // Nothing tells office that home has ended; home finds office, and what is said then goes to the new run.
+    await home.daemon?.crash();
+    await home.start({ args });
+    await home.connectedTo(office);
+    await office.ok('disk', 'take', DISK);
+    t.like(await office.info(DISK), { epoch: 2, ownerHostId: office.id });
+  },
+);
 
 test.serial('hosts that were away meet again by the tracker, and news reaches those that were not there', async (t) => {
   const { folder, tracker, hosts, content } = await startNetwork(t, ['home', 'office', 'lab']);

@@ -1,7 +1,7 @@
 /** What an agent is composed of, and what it makes a disk of. The real parts are put in by run.ts, simulated ones by tests. */
 import type { Address, Clock, HostId, Random, Storage, Transport } from '@diskswarm/core';
 import type { HostKeys } from '@diskswarm/identity';
-import type { PeerStream, Segment, StreamHandlers, TrackerClient } from '@diskswarm/swarm';
+import type { Dht, PeerStream, Segment, StreamHandlers, TrackerClient } from '@diskswarm/swarm';
 import type { AttachmentOpener } from '../attachment/attachment.ts';
 import type { InitialRecords } from './disk-records.ts';
 import type { Environment, Log } from './environment.ts';
@@ -27,6 +27,8 @@ export interface AgentOptions {
   readonly peers: readonly Address[];
   /** The network segments of a host that listens at `listen`, to find others there; null not to look. */
   readonly segmentOf: ((listen: Address) => Segment) | null;
+  /** The DHT that the transport dials in, to be found there. @default null: stay out */
+  readonly dht?: Dht | null;
   /** Chunk bytes per second; null for no limit. */
   readonly uploadBytesPerSecond: number | null;
   readonly downloadBytesPerSecond: number | null;

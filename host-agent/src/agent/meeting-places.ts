@@ -1,17 +1,27 @@
 /**
- * Where this host looks for the others of each disk: at trackers, on the LAN, and at addresses that were named.
+ * Where this host looks for the others of each disk: at trackers, on the LAN, in the DHT, and at addresses that were named.
  *
  * Whatever is found is a candidate address of the swarm, which dials it and lets it prove itself. A disk's trackers are the
  * agent's and those of its invitation. Which hosts then share what is left to the swarm and the disks.
  */
-import { type Address, type DiskId, parseAddress } from '@diskswarm/core';
-import { type AddressSource, DiskAnnouncer, LanDiscovery, type Swarm, type TrackerStatus } from '@diskswarm/swarm';
+import { type Address, type DiskId, type DiskswarmError, parseAddress } from '@diskswarm/core';
+import {
+  type AddressSource,
+  DhtDiscovery,
+  DiskAnnouncer,
+  LanDiscovery,
+  type Swarm,
+  type TrackerStatus,
+} from '@diskswarm/swarm';
 import type { AgentOptions } from './agent-options.ts';
 import { diskKey } from './disk-records.ts';
 import type { ManagedDisk } from './managed-disk.ts';
 import type { MetaTable } from './meta-table.ts';
 
-type Options = Pick<AgentOptions, 'clock' | 'random' | 'trackerClient' | 'log' | 'trackers' | 'peers' | 'segmentOf'>;
+type Options = Pick<
+  AgentOptions,
+  'clock' | 'random' | 'trackerClient' | 'log' | 'trackers' | 'peers' | 'segmentOf' | 'dht'
+>;
 
 /** Trackers and addresses that a disk's invitation named. */
 interface Places {
@@ -25,12 +35,20 @@ export class MeetingPlaces {
   readonly #meta: MetaTable;
   readonly #announcers = new Map<DiskId, DiskAnnouncer>();
   #listenPort = 0;
+  readonly #dht: DhtDiscovery | null;
   #lan: LanDiscovery | null = null;
 
   constructor(options: Options, swarm: Swarm, meta: MetaTable) {
     this.#options = options;
     this.#swarm = swarm;
     this.#meta = meta;
+    const { dht = null, clock, random, log } = options;
+    const onPeers = (disk: DiskId, addresses: readonly Address[]): void => {
+      for (const address of addresses) this.#add(disk, address, 'dht');
+    };
+    const onTrouble = (error: DiskswarmError | null): void =>
+      error === null ? log.info({}, 'the DHT answers') : log.warn({ code: error.code }, error.message);
+    this.#dht = dht === null ? null : new DhtDiscovery({ dht, clock, random, onPeers, onTrouble });
   }
 
   /** Begins; `listen` is where this host accepts connections. ADDRESS_UNAVAILABLE. */
@@ -50,7 +68,11 @@ export class MeetingPlaces {
 
   /** Says goodbye everywhere and ends. Idempotent. */
   async stop(): Promise<void> {
-    await Promise.all([this.#lan?.stop(), ...[...this.#announcers.values()].map((announcer) => announcer.stop())]);
+    await Promise.all([
+      this.#lan?.stop(),
+      this.#dht?.stop(),
+      ...[...this.#announcers.values()].map((announcer) => announcer.stop()),
+    ]);
   }
 
   /** Looks for hosts of the disk from now on. */
@@ -73,12 +95,13 @@ export class MeetingPlaces {
     this.#announcers.set(disk.disk, announcer);
     announcer.start();
     this.#lan?.addDisk(disk.peers);
+    this.#dht?.addDisk(disk.peers);
   }
 
   /** Looks for them no more. */
   async leave(disk: DiskId): Promise<void> {
     this.#lan?.removeDisk(disk);
-    await this.#announcers.get(disk)?.stop();
+    await Promise.all([this.#announcers.get(disk)?.stop(), this.#dht?.removeDisk(disk)]);
     this.#announcers.delete(disk);
   }
 
@@ -86,6 +109,7 @@ export class MeetingPlaces {
   announceNow(disk: DiskId): void {
     this.#announcers.get(disk)?.announceNow();
     this.#lan?.callNow();
+    this.#dht?.askNow(disk);
   }
 
   /** How the disk's trackers answer. */

@@ -8,7 +8,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { type Address, formatAddress, parseAddress, type Transport } from '@diskswarm/core';
 import { FolderStorage, readBootId, systemClock, systemRandom } from '@diskswarm/core/system';
-import { createTlsTransport, httpTracker, MulticastSegment } from '@diskswarm/swarm/transport';
+import {
+  createTlsTransport,
+  DhtNode,
+  httpTracker,
+  MulticastSegment,
+  RoutedTransport,
+} from '@diskswarm/swarm/transport';
 import { workerOpener } from '../attachment/worker-attachment.ts';
 import { serveControl } from '../control/server.ts';
 import { isSocketPath } from '../export/socket-path.ts';
@@ -30,6 +36,8 @@ export interface RunOptions {
   readonly peers: readonly Address[];
   /** Whether to look for hosts on the LAN. @default false */
   readonly lan?: boolean;
+  /** Nodes through which to enter a DHT, [] for those of the public one; left out to stay out of it. */
+  readonly dht?: readonly Address[];
   /** Bytes per second; null for no limit. */
   readonly uploadLimit: number | null;
   readonly downloadLimit: number | null;
@@ -49,11 +57,13 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
   const state = await openStateFolder(options.stateDir);
   try {
     const storage = new FolderStorage(state.dir);
+    const direct = options.transport ?? createTlsTransport();
+    const dht = options.dht === undefined ? null : dhtNodeOf(options.dht, options.listen);
     const agent = new Agent({
       storage,
       clock: systemClock,
       random: systemRandom,
-      transport: options.transport ?? createTlsTransport(),
+      transport: dht === null ? direct : new RoutedTransport(direct, dht),
       trackerClient: httpTracker,
       keys: await loadHostKeys(storage, systemRandom),
       opener: workerOpener(state.dir, (message) => options.log.error({}, message)),
@@ -65,6 +75,7 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
       trackers: options.trackers,
       peers: options.peers,
       segmentOf: options.lan === true ? (listen) => new MulticastSegment(listen) : null,
+      dht,
       uploadBytesPerSecond: options.uploadLimit,
       downloadBytesPerSecond: options.downloadLimit,
     });
@@ -123,6 +134,13 @@ async function nbdSocketPath(stateDir: string, name: string): Promise<string> {
 async function isPrivateFolder(folder: string): Promise<boolean> {
   const stat = await lstat(folder).catch(() => null);
   return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
+}
+
+/** A DHT node that uses the addresses that the agent listens on. */
+function dhtNodeOf(bootstrap: readonly Address[], listen: Address): DhtNode {
+  const { host } = parseAddress(listen);
+  const own = host === '0.0.0.0' || host === '::' ? null : host;
+  return new DhtNode(bootstrap.length === 0 ? { host: own } : { host: own, bootstrap });
 }
 
 /** A wildcard address stands for every address of this machine. */

@@ -78,3 +78,8 @@ export function lanKeyOf(secret: SwarmSecret, disk: DiskId, hour: number): Uint8
   const text = Buffer.from(`diskswarm lan key v1 ${hour}\n`, 'latin1');
   return blake3Keyed(secret, Buffer.concat([text, idToBytes(disk)]));
 }
+
+/** The name under which the hosts of a disk meet in a DHT, 32 bytes: another one than trackers know. */
+export function dhtTopicOf(secret: SwarmSecret, disk: DiskId): Uint8Array {
+  return blake3Keyed(secret, Buffer.concat([Buffer.from('diskswarm dht topic v1\n', 'latin1'), idToBytes(disk)]));
+}

@@ -27,6 +27,8 @@ interface AgentOptions {
   readonly tracker: readonly string[];
   readonly peer: readonly string[];
   readonly lan?: true;
+  readonly dht?: true;
+  readonly bootstrap: readonly string[];
   readonly uploadLimit?: number;
   readonly downloadLimit?: number;
 }
@@ -80,10 +82,21 @@ export function registerDaemonCommands(program: Command, action: Action): void {
       [],
     )
     .option('--lan', 'find hosts on the same network segment by multicast, and be found')
+    .option('--dht', 'find hosts in the DHT of the hyperdht network, through NATs, and be found')
+    .option(
+      '--bootstrap <host:port>',
+      'a node of another DHT than the public one, up to 16 times',
+      collect('bootstrap', (text) => parseEndpoint('bootstrap', text)),
+      [],
+    )
     .option('--upload-limit <rate>', 'bytes per second, like 20M', (text) => parseRate('upload-limit', text))
     .option('--download-limit <rate>', 'bytes per second, like 20M', (text) => parseRate('download-limit', text))
     .action(
       action<[], AgentOptions>(async ({ output, stateDir, signal }, _, options) => {
+        if (options.dht !== true && options.bootstrap.length > 0) {
+          const why = '--bootstrap names a node of the DHT: it goes with --dht';
+          throw new DiskswarmError('INVALID_ARGUMENT', why, { data: { field: 'bootstrap' } });
+        }
         const log = createLog(process.env.DISKSWARM_LOG);
         const { runAgent } = await import('../../agent/run.ts');
         const agent = await runAgent({
@@ -92,6 +105,7 @@ export function registerDaemonCommands(program: Command, action: Action): void {
           trackers: options.tracker,
           peers: options.peer,
           lan: options.lan === true,
+          ...(options.dht === true ? { dht: options.bootstrap } : {}),
           uploadLimit: options.uploadLimit ?? null,
           downloadLimit: options.downloadLimit ?? null,
           log,
