@@ -195,25 +195,6 @@ test.serial('cancelled on the way: the machine goes on, nothing is left there, a
   await runsOnAt(t, office, guest);
 });
 
-test.serial('with post-copy of its memory a machine goes on at the destination while the rest follows, and back', async (t) => {
-  const { home, office, guest } = await startWorld(t);
-  await guest.say('write', 'before', 300_000, 3);
-  let [here, there] = [home, office];
-  for (const trip of [1, 2]) {
-    if (trip === 2) await there.ok('vm', 'allow', '--', ...(await vmOf(here)).args as string[]);
-    t.like(await here.ok('vm', 'migrate', VM, '--to', there.id, '--memory', 'postcopy'), { phase: 'post' });
-    guest.host = there;
-    await guest.ready();
-    await runsOnAt(t, there, guest);
-    const { record } = (await here.ok('vm', 'migrate-status', VM, '--watch')) as { record: Json };
-    t.like(record, { result: 'done', memoryMode: 'postcopy' });
-    const pause = record.pauseMs as Json;
-    t.true(Number(pause.accepted) <= Number(pause.completed), 'the disks are given away before the last of the memory goes');
-    t.like(await vmOf(here), { state: 'moved', pid: null });
-    [here, there] = [there, here];
-  }
-});
-
 test.serial('the QEMU, then the agent of the destination dies on the way: the machine goes on', async (t) => {
   const { home, office, guest } = await startWorld(t);
   let moving = home.run(['vm', 'migrate', VM, '--to', office.id, ...SLOWLY]);
