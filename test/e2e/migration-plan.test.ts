@@ -161,3 +161,42 @@ test.serial(
     t.deepEqual((await home.ok('vm', 'info', VM)).migration, record);
   },
 );
+
+test.serial(
+  'a move that was cancelled, and one that the agent did not see the end of, leave records that say so',
+  async (t) => {
+    const { home, office, guest } = await startWorld(t);
+    const slowly = ['vm', 'migrate', VM, '--to', office.id, '--bandwidth', '3M', '--no-compress'];
+    const underWay = (): Promise<unknown> =>
+      eventually('the memory is on its way', async () => {
+        const status = (await home
+          .call('vm.migrateStatus', { name: VM, watch: false })
+          .catch(() => null)) as Json | null;
+        return status?.phase === 'memory' && status.memory !== null;
+      });
+    const cancelled = home.run(slowly);
+    await underWay();
+    t.is(((await home.ok('vm', 'info', VM)).migration as Json).result, 'running');
+    await home.ok('vm', 'migrate-cancel', VM);
+    t.is((await cancelled).errorCode, 'ABORTED');
+    const first = (await home.ok('vm', 'info', VM)).migration as Json;
+    t.like(first, { result: 'cancelled', accuracy: null, downtimeMs: null });
+    t.false('freeAt' in first);
+    t.true(Number(first.memoryBytes) > 0 && first.plan !== null);
+
+    await eventually(
+      'the office is ready again',
+      async () => ((await office.ok('vm', 'ls')).vms as Json[]).length === 0,
+    );
+    const second = home.run(slowly).catch(() => null);
+    await underWay();
+    await home.daemon!.crash();
+    await second;
+    await home.start({ args: ['--peer', office.daemon!.listen], env: ENV });
+    await guest.ready();
+    const record = (await home.ok('vm', 'info', VM)).migration as Json;
+    t.like(record, { result: 'unknown', to: office.id });
+    t.not(record.migration, first.migration, 'it is the record of the second');
+    t.like(await home.ok('vm', 'info', VM), { state: 'running' });
+  },
+);
