@@ -43,8 +43,10 @@ export interface Backlog {
   readonly missingAtUs: number;
   /** Bytes that left since counting began. */
   readonly drainedBytes: number;
-  /** Writes that the round holds. */
+  /** Writes that the round holds, with those it took over from the one before. */
   readonly roundWrites: number;
+  /** Those that were made since the one before. */
+  readonly ownWrites: number;
   /** Writes of the guest up to the seal of the round. */
   readonly sealedWrites: number;
   /** Dirty bytes that became the round. */
@@ -84,6 +86,7 @@ export function initialBacklog(writes: number, nowUs: number): Backlog {
     missingAtUs: nowUs,
     drainedBytes: 0,
     roundWrites: 0,
+    ownWrites: 0,
     sealedWrites: writes,
     roundDirtyBytes: 0,
     widening: 1,
@@ -108,16 +111,19 @@ export function applyBacklog(state: Backlog, event: BacklogEvent): Backlog {
       const writesPerSecond = smoothed(state.writesPerSecond, ((writes - state.writes) * 1e6) / overUs, overUs);
       return lookWithin({ ...state, writes, dirtyBytes, writtenAtUs: nowUs, writesPerSecond }, nowUs);
     }
-    case 'sealed':
+    case 'sealed': {
+      const ownWrites = event.writes - state.sealedWrites;
       return {
         ...state,
         round: event.round,
         roundBytes: null,
-        roundWrites: event.writes - state.sealedWrites + state.roundWrites * restOf(state),
+        roundWrites: ownWrites + state.roundWrites * restOf(state),
+        ownWrites,
         sealedWrites: event.writes,
         roundDirtyBytes: event.dirtyBytes,
         dirtyBytes: 0,
       };
+    }
     case 'missing':
       if (event.round !== state.round) return state;
       return state.roundBytes === null
@@ -129,12 +135,14 @@ export function applyBacklog(state: Backlog, event: BacklogEvent): Backlog {
 export function observe(state: Backlog): ThrottleObservation {
   const { growth, atBorder, looks, round, writesPerSecond, dirtyBytes, widening } = state;
   const writesSince = state.writes - state.sealedWrites;
+  // Of two rounds, because one that has just begun says little.
+  const writes = writesSince + state.ownWrites;
   return {
     ...{ growth, atBorder, looks, round, writesPerSecond },
     pendingWrites: writesSince + state.roundWrites * restOf(state),
     waitingBytes: waitingOf(state),
     drainBytesPerSecond: state.drainBytesPerSecond ?? 0,
-    bytesPerWrite: writesSince > 0 ? (dirtyBytes * widening) / writesSince : 0,
+    bytesPerWrite: writes > 0 ? ((dirtyBytes + state.roundDirtyBytes) * widening) / writes : 0,
   };
 }
 
@@ -154,9 +162,11 @@ function firstWord(state: Backlog, missingBytes: number, nowUs: number): Backlog
   return nowUs - state.mark.atUs >= TELLING_US ? look(next, nowUs, true) : next;
 }
 
-function laterWord(state: Backlog, missingBytes: number, nowUs: number): Backlog {
+/** A round only gets smaller: more than before is said by a destination that looks at the next one already. */
+function laterWord(state: Backlog, saidBytes: number, nowUs: number): Backlog {
   const overUs = nowUs - state.missingAtUs;
-  const sent = Math.max(0, state.missingBytes - missingBytes);
+  const missingBytes = Math.min(saidBytes, state.missingBytes);
+  const sent = state.missingBytes - missingBytes;
   const next = { ...state, missingBytes, missingAtUs: nowUs, drainedBytes: state.drainedBytes + sent };
   if (state.missingBytes === 0 || overUs <= 0) return next;
   const rate = (sent * 1e6) / overUs;

@@ -25,8 +25,8 @@ const MOST_PART = 0.5;
 const IDLE_SECONDS = 2;
 /** Where an adaptive delay begins and ends; from step to step it changes by a factor of 2 at most. */
 const LEAST_DELAY_US = 128;
-/** A guest that uses less than this part of what the delay leaves it does not press against it. */
-const PRESSING = 0.5;
+/** A guest whose writes spend less than this part of the time delayed would not write much more without. */
+const PRESSING = 0.1;
 /** A rise by so much counts as one: its effect on the rounds is worth waiting for. */
 const NOTABLE = 1.5;
 

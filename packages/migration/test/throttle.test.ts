@@ -275,10 +275,11 @@ test('what waits: the rest of the round as it drains, and what was written since
   t.like(tell({ kind: 'missing', round: 2, missingBytes: 20 * MB, nowUs: 13e6 }), {
     pendingWrites: 1500,
     waitingBytes: 30 * MB,
-    bytesPerWrite: (10 * MB) / 500,
+    bytesPerWrite: (50 * MB) / 2500,
     growth: null,
   });
   t.is(tell({ kind: 'missing', round: 1, missingBytes: 1, nowUs: 14e6 }).waitingBytes, 30 * MB, 'a round that is over');
+  t.is(tell({ kind: 'missing', round: 2, missingBytes: 90 * MB, nowUs: 13.5e6 }).waitingBytes, 30 * MB, 'not of it');
   t.like(tell({ kind: 'missing', round: 2, missingBytes: 0, nowUs: 14e6 }), { growth: 0.25, atBorder: true, looks: 1 });
 });
 
