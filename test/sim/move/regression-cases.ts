@@ -1,0 +1,21 @@
+/** Cases that found a defect once, by name, and what it was. CI runs them always. */
+export interface RegressionCase {
+  readonly name: string;
+  readonly found: string;
+}
+
+export const REGRESSION_CASES: readonly RegressionCase[] = [
+  {
+    name: 'hybrid, 1 disks, seed 1: destination agent 0 ms after 1. home hears confirmed',
+    found:
+      'a restarted destination accepted the disk of a machine that it then put away; and after a refusal the next move waited for an epoch that never came',
+  },
+  {
+    name: 'hybrid, 1 disks, seed 1: both agents 0 ms after 1. office hears prepare',
+    found: 'a round that a newer generation took the place of failed the move',
+  },
+  {
+    name: 'hybrid, 1 disks, seed 1: cancel 0 ms after 1. home qemu says MIGRATION device',
+    found: 'QEMU ran its guest again while the exports still refused writes, and the guest saw an I/O error',
+  },
+];
