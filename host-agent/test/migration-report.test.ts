@@ -33,7 +33,7 @@ function world(): World {
   };
   const system = { nowUs: () => clock.us, wallMs: () => 1_800_000_000_000 } as Clock;
   const traffic = new Traffic(system, { self: SELF, to: TO, disks: [disk as never] });
-  const subject = { migration, vm: 'desk', to: TO, diskMode: 'hybrid', compress: true } as const;
+  const subject = { migration, vm: 'desk', to: TO, diskMode: 'hybrid', memoryMode: 'precopy', compress: true } as const;
   const report = new MigrationReport(system, subject, { traffic, memory: new MemoryProgress() });
   return Object.assign(around, { clock, report, traffic });
 }
@@ -50,7 +50,15 @@ test('times as Bradford defines them, drain time, and how right the plan was', (
       missingInUse: null,
     },
     ...{ diskSizeBytes: 100 * MIB, diskBytesOnlyHere: 10 * MIB, diskBytesElsewhere: 0 },
-    ...{ memoryBytes: 50 * MIB, memoryRatio: 0.2, linkRate: 10 * MIB, rttMs: 0, diskDirtyRate: 0, memoryDirtyRate: 0 },
+    ...{
+      memoryBytes: 50 * MIB,
+      memoryRatio: 0.2,
+      linkRate: 10 * MIB,
+      rttMs: 0,
+      diskDirtyRate: 0,
+      throttled: true,
+      memoryDirtyRate: 0,
+    },
   });
   const at = (ms: number, mark: Parameters<MigrationReport['mark']>[0]): void => {
     clock.us = 5_000_000 + ms * 1000;

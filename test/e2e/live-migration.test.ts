@@ -195,6 +195,32 @@ test.serial('cancelled on the way: the machine goes on, nothing is left there, a
   await runsOnAt(t, office, guest);
 });
 
+test.serial(
+  'with post-copy of its memory a machine goes on at the destination while the rest follows, and back',
+  async (t) => {
+    const { home, office, guest } = await startWorld(t);
+    await guest.say('write', 'before', 300_000, 3);
+    let [here, there] = [home, office];
+    for (const _trip of [1, 2]) {
+      t.like(await here.ok('vm', 'migrate', VM, '--to', there.id, '--memory', 'postcopy'), { phase: 'post' });
+      guest.host = there;
+      await guest.ready();
+      await runsOnAt(t, there, guest);
+      const { record } = (await here.ok('vm', 'migrate-status', VM, '--watch')) as { record: Json };
+      t.like(record, { result: 'done', memoryMode: 'postcopy' });
+      const pause = record.pauseMs as Json;
+      t.true(
+        Number(pause.accepted) <= Number(pause.completed),
+        'the disks are given away before the last of the memory goes',
+      );
+      const from = here;
+      await eventually('the old QEMU is gone', async () => (await vmOf(from)).pid === null);
+      t.like(await vmOf(from), { state: 'moved' });
+      [here, there] = [there, here];
+    }
+  },
+);
+
 test.serial('the QEMU, then the agent of the destination dies on the way: the machine goes on', async (t) => {
   const { home, office, guest } = await startWorld(t);
   let moving = home.run(['vm', 'migrate', VM, '--to', office.id, ...SLOWLY]);

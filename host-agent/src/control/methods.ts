@@ -298,6 +298,7 @@ interface ControlMethods {
       to: string;
       plan: boolean;
       disk: 'precopy' | 'hybrid' | 'postcopy';
+      memory: 'precopy' | 'postcopy';
       maxDowntimeMs: number;
       bandwidthBytesPerSecond: number | null;
       compress: boolean;

@@ -88,6 +88,7 @@ const SCHEMAS: { readonly [M in ControlMethod]: z.ZodType<ControlParams<M>> } = 
     to: hostId,
     plan: z.boolean(),
     disk: z.enum(['precopy', 'hybrid', 'postcopy']),
+    memory: z.enum(['precopy', 'postcopy']),
     maxDowntimeMs: z.int().min(1).max(600_000),
     bandwidthBytesPerSecond: z.int().min(1024).nullable(),
     compress: z.boolean(),

@@ -31,6 +31,8 @@ import { ArrivalStatistics } from './arrival-statistics.ts';
 import { destinationCapabilities, multifdParameters } from './memory-settings.ts';
 import { Runner } from './runner.ts';
 
+/** While QEMU reads the state of its devices, which is short. */
+const DEVICE_STATE_LOOK_MS = 5;
 /** Progress is told at least so often apart. */
 const PROGRESS_MS = 200;
 /** So are statistics. */
@@ -255,7 +257,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
     qmp.onEvent((event) => {
       if (event.name !== 'MIGRATION') return;
       if (event.data.status === 'completed') this.feed({ kind: 'memoryArrived' });
-      if (event.data.status === 'failed')
+      if (event.data.status === 'failed' || event.data.status === 'postcopy-paused')
         this.feed({
           kind: 'failed',
           code: 'MIGRATION_FAILED',
@@ -280,6 +282,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
 
   async #resume(): Promise<void> {
     await Promise.all(this.#disks.map((disk) => disk.activate()));
+    await this.#deviceState();
     this.#statistics.runs();
     await this.#process!.qmp.execute('cont', {});
     this.feed({ kind: 'resumed' });
@@ -288,6 +291,15 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
     for (const disk of this.#disks) await disk.completion.complete({ signal: this.over.signal });
     this.#sendStatistics();
     this.feed({ kind: 'complete' });
+  }
+
+  /** With post-copy the devices come after the acceptance; QEMU says nothing when it has them. */
+  async #deviceState(): Promise<void> {
+    while (this.state.postcopy) {
+      const { status } = await this.#process!.qmp.execute('query-status', {});
+      if (status !== 'inmigrate') return;
+      await sleep(this.#agent.env.clock, DEVICE_STATE_LOOK_MS, { signal: this.over.signal });
+    }
   }
 
   async #discard(code: string, message: string): Promise<void> {
@@ -326,9 +338,22 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
     this.over.abort(new DiskswarmError('ABORTED', 'the migration is over'));
     for (const disk of this.#disks) disk.live.examineOffers(null);
     if (outcome.result === 'stopped')
-      await this.#vm?.note({
-        reason: `its disks are here, whole as of the move, but it does not run: ${outcome.message ?? ''}. Start it with \`diskswarm vm start ${this.#vm.name}\``,
-      });
+      await this.#putAside(outcome.message ?? '').catch((error: unknown) =>
+        this.log.warn({ vm: this.name }, `machine "${this.name}" could not be put aside: ${String(error)}`),
+      );
     this.#settled.resolve();
+  }
+
+  /** The disks are this host's, and the machine cannot go on: it is to be started anew. */
+  async #putAside(why: string): Promise<void> {
+    const vm = this.#vm;
+    if (vm === null) return;
+    const reason = `its disks are here, whole as of the move, but it does not run: ${why}. Start it with \`diskswarm vm start ${vm.name}\``;
+    if (vm.process === null) {
+      await vm.note({ reason });
+      return;
+    }
+    await vm.release('stopped', reason);
+    for (const disk of this.#disks) if (disk.attachment.attachment !== null) await disk.detach();
   }
 }

@@ -9,6 +9,8 @@ export interface MemoryOptions {
   readonly channels: number;
   readonly compress: boolean;
   readonly autoConverge: boolean;
+  /** The guest goes on at the destination before all of its memory is there. */
+  readonly postcopy: boolean;
   /** null for no limit. */
   readonly bytesPerSecond: number | null;
 }
@@ -21,23 +23,31 @@ interface Capability {
 /** QEMU's own default is far below what links carry. */
 const UNLIMITED_BYTES_PER_SECOND = 2 ** 40;
 
-export function sourceCapabilities({ channels, autoConverge }: MemoryOptions): Capability[] {
+export function sourceCapabilities({ channels, autoConverge, postcopy }: MemoryOptions): Capability[] {
   return capabilities({
     events: true,
     'pause-before-switchover': true,
     multifd: channels > 0,
     'auto-converge': autoConverge,
+    'postcopy-ram': postcopy,
   });
 }
 
-export function destinationCapabilities({ channels }: { readonly channels: number }): Capability[] {
-  return capabilities({ events: true, 'late-block-activate': true, multifd: channels > 0 });
+export function destinationCapabilities({
+  channels,
+  postcopy,
+}: {
+  readonly channels: number;
+  readonly postcopy: boolean;
+}): Capability[] {
+  return capabilities({ events: true, 'late-block-activate': true, multifd: channels > 0, 'postcopy-ram': postcopy });
 }
 
 export function sourceParameters(options: MemoryOptions, maxDowntimeMs: number): Readonly<Record<string, unknown>> {
   return {
     'downtime-limit': maxDowntimeMs,
     'max-bandwidth': options.bytesPerSecond ?? UNLIMITED_BYTES_PER_SECOND,
+    ...(options.postcopy ? { 'max-postcopy-bandwidth': options.bytesPerSecond ?? 0 } : {}),
     ...multifdParameters(options),
   };
 }

@@ -40,6 +40,7 @@ export function migrateHandlers(agent: Agent, vms: VmManager, migrations: Migrat
       const to = parseHostId(params.to);
       const wishes = {
         diskMode: params.disk,
+        memoryMode: params.memory,
         maxDowntimeMs: params.maxDowntimeMs,
         bytesPerSecond: params.bandwidthBytesPerSecond,
         compress: params.compress,
@@ -136,10 +137,13 @@ async function failureOf(runner: SourceRunner): Promise<void> {
   if (outcome === null || outcome.result === 'done') return;
   await runner.settled;
   const { code, message, result } = outcome;
+  const { name } = runner.vm;
   throw new DiskswarmError(
     result === 'cancelled' ? 'ABORTED' : 'MIGRATION_FAILED',
-    `machine "${runner.vm.name}" was not moved, and goes on here: ${message}`,
-    { data: { vm: runner.vm.name, to: runner.to, reason: codeOf(code), result } },
+    result === 'lost'
+      ? `machine "${name}" lost its memory on the way: ${message}. Its disks are on the other host, whole as of the pause: start it there with \`diskswarm vm start ${name}\``
+      : `machine "${name}" was not moved, and goes on here: ${message}`,
+    { data: { vm: name, to: runner.to, reason: codeOf(code), result } },
   );
 }
 

@@ -8,7 +8,7 @@
  * Its size is bounded: of many rounds the first and the last are kept. What is written here is JSON that users keep: fields are only ever added.
  */
 import type { Clock, HostId } from '@diskswarm/core';
-import type { DiskMode, Forecast, MigrationMessage, SourceOutcome } from '@diskswarm/migration';
+import type { DiskMode, Forecast, MemoryMode, MigrationMessage, SourceOutcome } from '@diskswarm/migration';
 import type { PackingTotals } from '@diskswarm/swarm';
 import type { MemoryProgress } from './memory-progress.ts';
 import type { Traffic } from './traffic.ts';
@@ -35,6 +35,7 @@ interface Subject {
   readonly vm: string;
   readonly to: HostId;
   readonly diskMode: DiskMode;
+  readonly memoryMode: MemoryMode;
   readonly compress: boolean;
 }
 

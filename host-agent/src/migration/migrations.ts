@@ -8,6 +8,7 @@ import {
   type DiskMode,
   decodeMigrationMessage,
   encodeMigrationMessage,
+  type MemoryMode,
   type MigrationMessage,
   type Prepare,
   type ThrottlePolicy,
@@ -32,6 +33,7 @@ const MEMORY_CHANNELS = 2;
 
 export interface MigrateOptions {
   readonly diskMode: DiskMode;
+  readonly memoryMode: MemoryMode;
   readonly maxDowntimeMs: number;
   readonly bytesPerSecond: number | null;
   readonly compress: boolean;
@@ -90,7 +92,10 @@ export class Migrations implements MigrationPort {
           { data: { disk: disk.disk, host: to } },
         );
     }
-    const channels = options.compress ? MEMORY_CHANNELS : 0;
+    // Post-copy goes over one plain connection, and zstd is multifd's.
+    const postcopy = options.memoryMode === 'postcopy';
+    const compress = options.compress && !postcopy;
+    const channels = compress ? MEMORY_CHANNELS : 0;
     const runner = new SourceRunner({
       agent: this.#agent,
       vm,
@@ -98,17 +103,19 @@ export class Migrations implements MigrationPort {
       plan: {
         migration: toHex(this.#agent.env.random.bytes(16)),
         diskMode: options.diskMode,
+        memoryMode: options.memoryMode,
         maxDowntimeMs: options.maxDowntimeMs,
         channels,
-        compress: options.compress,
+        compress,
         definition: encodeDefinition(vm.record.definition),
         qemuVersion: version,
         memoryBytes: vm.record.definition.memoryBytes,
       },
       memory: {
         channels,
-        compress: options.compress,
+        compress,
         autoConverge: options.autoConverge,
+        postcopy,
         bytesPerSecond: options.bytesPerSecond,
       },
       throttle: options.throttle,

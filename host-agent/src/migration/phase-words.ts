@@ -15,6 +15,8 @@ const WORDS: Readonly<Record<SourceState['phase'], string>> = {
 
 /** The words for a phase, and where it ended for how. */
 export function phaseWords({ phase, running, outcome }: Pick<SourceState, 'phase' | 'running' | 'outcome'>): string {
+  if (outcome?.result === 'lost')
+    return `over: its memory was lost on the way, its disks are on the other host: ${outcome.message}`;
   if (outcome !== null)
     return outcome.result === 'done'
       ? 'over: nothing depends on this host any more'

@@ -26,14 +26,15 @@ import {
   type ThrottlePolicy,
 } from '@diskswarm/migration';
 import type { QmpEvent } from '@diskswarm/qmp';
-import type { PackingTotals, PeerStream } from '@diskswarm/swarm';
+import type { PackingTotals } from '@diskswarm/swarm';
 import type { Agent } from '../agent/agent.ts';
 import type { LiveHandOver } from '../agent/live-hand-over.ts';
 import type { ManagedDisk } from '../agent/managed-disk.ts';
 import { codeOf } from '../agent/ownership-driver.ts';
-import type { Outlet, QemuProcess } from '../vm/machinery.ts';
+import type { QemuProcess } from '../vm/machinery.ts';
 import type { Vm } from '../vm/vm.ts';
 import { MemoryProgress } from './memory-progress.ts';
+import { MemorySender } from './memory-sender.ts';
 import { type MemoryOptions, sourceCapabilities, sourceParameters } from './memory-settings.ts';
 import { MigrationReport } from './migration-report.ts';
 import { PackedTraffic } from './packed-traffic.ts';
@@ -66,10 +67,8 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
   readonly #agent: Agent;
   readonly #disks: readonly ManagedDisk[];
   readonly #qemu: QemuProcess;
-  readonly #streams = new Set<PeerStream>();
+  readonly #sender: MemorySender;
   readonly #settled = Promise.withResolvers<void>();
-  #sentBytes = 0;
-  #outlet: Outlet | null = null;
   #handOvers: LiveHandOver[] = [];
   #deadline: Timer | null = null;
   #forgetEvents: () => void = () => {};
@@ -97,10 +96,11 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     });
     this.over.signal.addEventListener('abort', () => this.throttle.end(), { once: true });
     const { clock, hostId } = agent.env;
-    const { migration, diskMode, compress } = options.plan;
+    const { migration, diskMode, memoryMode, compress } = options.plan;
+    this.#sender = new MemorySender(agent, { vm, to, migration });
     this.traffic = new Traffic(clock, { self: hostId, to, disks: this.#disks });
     this.packed = new PackedTraffic(to, this.#disks);
-    this.report = new MigrationReport(clock, { migration, to, vm: vm.name, diskMode, compress }, this);
+    this.report = new MigrationReport(clock, { migration, to, vm: vm.name, diskMode, memoryMode, compress }, this);
   }
 
   /** Begins; what becomes of it is in `state`. */
@@ -154,9 +154,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
 
   /** Bytes of memory that left through streams. */
   get memoryBytes(): number {
-    let bytes = this.#sentBytes;
-    for (const stream of this.#streams) bytes += stream.sentBytes;
-    return bytes;
+    return this.#sender.sentBytes;
   }
 
   get #first(): ManagedDisk {
@@ -209,16 +207,19 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
         return;
       case 'finalSeal':
         this.work(async () => {
+          this.#noteDoubt();
           const finals = await Promise.all(this.#handOvers.map((handOver) => handOver.seal()));
           this.report.mark('sealed');
           this.feed({ kind: 'finalSealed', generations: finals.map(({ id }) => id) });
         });
         return;
+      case 'startPostcopy':
+        this.work(async () => {
+          await this.#qemu.qmp.execute('migrate-start-postcopy', {});
+        });
+        return;
       case 'continueMemory':
         this.work(async () => {
-          const reason = doubtOf(this.vm.name, this.to);
-          this.#doubt = this.vm.note({ state: 'inDoubt', reason, report: this.report.text });
-          this.#doubt.catch(() => {}); // Whoever waits for it hears of it.
           await this.#qemu.qmp.execute('migrate-continue', { state: 'pre-switchover' });
         });
         return;
@@ -241,8 +242,17 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
         return;
       case 'ended':
         this.report.end(effect.outcome, this.#measured());
-        if (effect.outcome.result === 'done') void this.#close().then(() => this.#settled.resolve());
+        if (effect.outcome.result === 'done' || effect.outcome.result === 'lost')
+          void this.#close().then(() => this.#settled.resolve());
     }
+  }
+
+  /** Not of a QEMU that ended: its end is on record. */
+  #noteDoubt(): void {
+    if (this.vm.process !== this.#qemu) return;
+    const reason = doubtOf(this.vm.name, this.to);
+    this.#doubt = this.vm.note({ state: 'inDoubt', reason, report: this.report.text });
+    this.#doubt.catch(() => {}); // Whoever waits for it hears of it.
   }
 
   /** While the guest is stopped, chunks that it does not wait for leave the link to what it waits for. */
@@ -261,25 +271,11 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     const { qmp } = this.#qemu;
     await qmp.execute('migrate-set-capabilities', { capabilities: sourceCapabilities(memory) });
     await qmp.execute('migrate-set-parameters', sourceParameters(memory, plan.maxDowntimeMs));
-    const path = await agent.env.socketFor(`vm-${this.vm.name}.out`);
-    const outlet = this.vm.machinery.outlet(path, (channel, handlers) => {
-      const stream = agent.env.swarm.openStream(this.to, `${plan.migration}/${channel}`, () => ({
-        ...handlers,
-        onClose: (error) => {
-          this.#sentBytes += stream.sentBytes;
-          this.#streams.delete(stream);
-          handlers.onClose(error);
-        },
-      }));
-      this.#streams.add(stream);
-      return stream;
-    });
-    this.#outlet = outlet;
-    await outlet.start();
+    const uri = await this.#sender.start();
     this.over.signal.throwIfAborted();
     this.#memoryStarted = true;
     this.report.mark('memory');
-    await qmp.execute('migrate', { uri: `unix:${path}` });
+    await qmp.execute('migrate', { uri });
     void this.memory.follow(qmp, {
       clock: agent.env.clock,
       signal: this.over.signal,
@@ -292,12 +288,13 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     if (event.name === 'STOP') this.report.mark('stop');
     if (event.name === 'STOP' || event.name === 'RESUME') this.throttle.setStill(event.name === 'STOP');
     if (event.name === 'SHUTDOWN') this.#lost('VM_STATE', `the guest of machine "${this.vm.name}" powered off`);
+    if (event.name === 'MIGRATION_PASS' && Number(event.data.pass) > 1) this.feed({ kind: 'memory', status: 'passed' });
     if (event.name !== 'MIGRATION') return;
     const { status } = event.data;
     if (status === 'pre-switchover' || status === 'completed') {
       this.report.mark(status);
       this.feed({ kind: 'memory', status });
-    } else if (status === 'failed' || status === 'cancelled') {
+    } else if (status === 'failed' || status === 'cancelled' || status === 'postcopy-paused') {
       this.work(async () => {
         const { 'error-desc': words } = await this.#qemu.qmp.execute('query-migrate', {});
         throw new DiskswarmError(
@@ -330,7 +327,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.#splitLink();
     await this.vm.release('moved', `it runs on host ${this.to}`);
     await this.vm.note({ report: this.report.text });
-    await this.#outlet?.stop();
+    await this.#sender.stop();
     for (const disk of this.#disks)
       await disk.changed.until(async () => (await disk.safety.ofHost()).safe, { signal: this.over.signal });
     this.feed({ kind: 'free' });
@@ -365,9 +362,8 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.over.abort(new DiskswarmError('ABORTED', 'the migration is over'));
     this.#deadline?.cancel();
     this.#forgetEvents();
-    for (const stream of this.#streams) stream.destroy();
     this.#agent.env.swarm.splitLink(this.to, null);
-    await this.#outlet?.stop();
+    await this.#sender.stop();
     await this.vm.note({ report: this.report.text }).catch(() => {});
     this.changed.fire();
   }

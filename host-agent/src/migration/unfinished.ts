@@ -63,6 +63,15 @@ export class Unfinished {
     const { state } = vm.record;
     if (state === 'moved' && vm.process !== null) await vm.release('moved', vm.record.reason);
     if (state === 'running' && vm.process !== null) {
+      const { status } = await vm.process.qmp.execute('query-migrate', {});
+      if (status?.startsWith('postcopy') === true) {
+        await vm.release(
+          'stopped',
+          'the agent ended while its memory was still on the way here; its disks are here: start it again',
+        );
+        for (const disk of vm.disks()) if (disk.attachment.attachment !== null) await disk.detach();
+        return;
+      }
       // It was on its way when the agent ended; nothing had been given away, or it would be in doubt.
       await vm.process.qmp.execute('migrate_cancel', {});
       await vm.runOn();

@@ -30,6 +30,10 @@ export interface DestinationState {
   readonly final: readonly GenerationId[] | null;
   readonly finalAdopted: boolean;
   readonly memoryArrived: boolean;
+  /** The guest goes on before all of its memory is here. */
+  readonly postcopy: boolean;
+  /** All of every disk is durable here. */
+  readonly diskComplete: boolean;
   readonly outcome: DestinationOutcome | null;
 }
 
@@ -91,6 +95,8 @@ export function beginDestination(prepare: Prepare): DestinationStep {
       final: null,
       finalAdopted: false,
       memoryArrived: false,
+      postcopy: false,
+      diskComplete: false,
       outcome: null,
     },
     effects: [{ kind: 'check', prepare }],
@@ -139,7 +145,9 @@ export function applyDestination(state: DestinationState, event: DestinationEven
         ? { state, effects: [{ kind: 'send', message: { kind: 'memoryReady', migration } }] }
         : same(state);
     case 'memoryArrived':
-      return confirmIfWhole({ ...state, memoryArrived: true });
+      return phase === 'running'
+        ? endIfWhole({ ...state, memoryArrived: true })
+        : confirmIfWhole({ ...state, memoryArrived: true });
     case 'finalAdopted':
       if (phase !== 'arriving' || state.final === null || state.finalAdopted) return same(state);
       return confirmIfWhole({ ...state, finalAdopted: true }, [
@@ -166,8 +174,7 @@ export function applyDestination(state: DestinationState, event: DestinationEven
           }
         : same(state);
     case 'complete':
-      if (phase !== 'running') return same(state);
-      return end(state, { result: 'done' }, [{ kind: 'send', message: { kind: 'done', migration } }]);
+      return phase === 'running' ? endIfWhole({ ...state, diskComplete: true }) : same(state);
     case 'failed':
       return fail(state, event.code, event.message);
   }
@@ -184,8 +191,8 @@ function hear(state: DestinationState, message: MigrationMessage): DestinationSt
     case 'openMemory':
       if (phase !== 'arriving') return same(state);
       return state.launched
-        ? { state, effects: [{ kind: 'openMemory', open: message }] }
-        : { state: { ...state, memoryWanted: message }, effects: [] };
+        ? { state: { ...state, postcopy: message.postcopy }, effects: [{ kind: 'openMemory', open: message }] }
+        : { state: { ...state, postcopy: message.postcopy, memoryWanted: message }, effects: [] };
     case 'final': {
       if (phase !== 'arriving' || state.final !== null) return same(state);
       const { generations } = message;
@@ -201,19 +208,28 @@ function hear(state: DestinationState, message: MigrationMessage): DestinationSt
 
 /** Goes on when memory and manifests are here, after `effects` in any case. */
 function confirmIfWhole(state: DestinationState, effects: readonly DestinationEffect[] = []): DestinationStep {
-  const { phase, finalAdopted, memoryArrived, migration } = state;
-  if (phase !== 'arriving' || !finalAdopted || !memoryArrived) return { state, effects };
+  const { phase, finalAdopted, memoryArrived, postcopy, migration } = state;
+  if (phase !== 'arriving' || !finalAdopted || !(memoryArrived || postcopy)) return { state, effects };
   return {
     state: { ...state, phase: 'confirmed' },
     effects: [...effects, { kind: 'send', message: { kind: 'confirmed', migration } }],
   };
 }
 
+/** Memory and disks need the source no more. */
+function endIfWhole(state: DestinationState): DestinationStep {
+  const { memoryArrived, diskComplete, migration } = state;
+  if (!memoryArrived || !diskComplete) return same(state);
+  return end(state, { result: 'done' }, [{ kind: 'send', message: { kind: 'done', migration } }]);
+}
+
 /** Before the acceptance nothing is lost by discarding; after it only the running machine can be. */
 function fail(state: DestinationState, code: string, message: string): DestinationStep {
-  const { phase, migration } = state;
-  if (phase === 'ended' || phase === 'running' || phase === 'accepting') return same(state);
-  if (phase === 'resuming') return end(state, { result: 'stopped', code, message }, []);
+  const { phase, migration, memoryArrived } = state;
+  if (phase === 'ended' || phase === 'accepting' || (phase === 'running' && memoryArrived)) return same(state);
+  // It needs the other host no more: it is about to run.
+  if (phase === 'resuming' && memoryArrived && code === 'PEER_UNREACHABLE') return same(state);
+  if (phase === 'resuming' || phase === 'running') return end(state, { result: 'stopped', code, message }, []);
   return end(state, { result: 'discarded', code, message }, [
     { kind: 'send', message: { kind: 'refused', migration, code, message } },
     { kind: 'refuse', code, message },

@@ -30,6 +30,9 @@ const MAX_TEXT_BYTES = 512;
 export type DiskMode = 'precopy' | 'hybrid' | 'postcopy';
 export const DISK_MODES: readonly DiskMode[] = ['precopy', 'hybrid', 'postcopy'];
 
+/** Whether the guest goes on at the destination when all of its memory is there, or before. */
+export type MemoryMode = 'precopy' | 'postcopy';
+
 interface OfMigration {
   /** 16 random bytes, hex: names this attempt. */
   readonly migration: string;
@@ -72,6 +75,8 @@ export interface OpenMemory extends OfMigration {
   /** Connections of multifd; 0 for one plain connection. */
   readonly channels: number;
   readonly compress: boolean;
+  /** The guest may go on here before all of its memory is. */
+  readonly postcopy: boolean;
 }
 /** The final generations: kept ones. */
 export interface Final extends OfMigration {
@@ -114,7 +119,7 @@ const FIELDS: { readonly [kind: string]: readonly string[] } = {
   cancel: ['code', 'message'],
   round: ['round', 'generations'],
   progress: ['round', 'known', 'missing'],
-  openMemory: ['channels', 'compress'],
+  openMemory: ['channels', 'compress', 'postcopy'],
   final: ['generations'],
   statistics: STATISTICS_FIELDS,
   ...Object.fromEntries(WORDS.map((word) => [word, []])),
@@ -157,6 +162,7 @@ export function encodeMigrationMessage(message: MigrationMessage): Uint8Array {
     case 'openMemory':
       fields.channels = message.channels;
       fields.compress = message.compress ? 1 : 0;
+      fields.postcopy = message.postcopy ? 1 : 0;
       break;
   }
   return encodeCanonical(fields);
@@ -208,6 +214,7 @@ export function decodeMigrationMessage(bytes: Uint8Array): MigrationMessage {
         migration,
         channels: reader.integer('channels', 0, 16),
         compress: reader.integer('compress', 0, 1) === 1,
+        postcopy: reader.integer('postcopy', 0, 1) === 1,
       };
     default:
       return { kind, migration };

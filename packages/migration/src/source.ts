@@ -2,17 +2,19 @@
  * The host that a running machine leaves: preparing → bulk → rounds → memory → switchover → confirming → relinquishing → post → ended.
  *
  * Until `relinquish` every failure ends the same way: everything is taken back and the guest goes on here, as if nothing had happened. From then on
- * nothing but the destination's signed verdicts decides, and no deadline counts. Pure: effects are carried out in order by the host agent, which reports
+ * nothing but the destination's signed verdicts decides, and no deadline counts. With post-copy of the memory the disks are given away first: the guest then goes
+ * on at the destination while its memory follows, and is lost when that is cut. Pure: effects are carried out in order by the host agent, which reports
  * their results as events; an event that does not fit the phase changes nothing.
  */
 import type { GenerationId } from '@diskswarm/core';
-import type { DiskMode, MigrationMessage, Progress } from './message.ts';
+import type { DiskMode, MemoryMode, MigrationMessage, Progress } from './message.ts';
 import { decideRound, ROUND_PACE_MS } from './round-policy.ts';
 
 /** What the operator wants. */
 export interface MigrationPlan {
   readonly migration: string;
   readonly diskMode: DiskMode;
+  readonly memoryMode: MemoryMode;
   readonly maxDowntimeMs: number;
   /** Connections of multifd; 0 for one plain connection. */
   readonly channels: number;
@@ -39,6 +41,8 @@ export type SourcePhase =
 export type SourceOutcome =
   /** The machine runs at the destination, and nothing depends on this host any more. */
   | { readonly result: 'done' }
+  /** The disks are the destination's, the guest's memory is nobody's: post-copy was cut. */
+  | { readonly result: 'lost'; readonly code: string; readonly message: string }
   /** The guest goes on here. */
   | { readonly result: 'cancelled' | 'failed' | 'refused'; readonly code: string; readonly message: string };
 
@@ -58,6 +62,8 @@ export interface SourceState {
   /** The destination has memory, and manifests that are durable. */
   readonly confirmed: boolean;
   readonly running: boolean;
+  /** Why the guest's memory is lost; null when it is not. */
+  readonly lost: { readonly code: string; readonly message: string } | null;
   readonly outcome: SourceOutcome | null;
 }
 
@@ -68,8 +74,8 @@ export type SourceEvent =
   | { readonly kind: 'sealed'; readonly generations: readonly GenerationId[]; readonly nowUs: number }
   /** The guest's writes are slowed more than before. */
   | { readonly kind: 'slowed' }
-  /** QEMU's migration reached a state. */
-  | { readonly kind: 'memory'; readonly status: 'pre-switchover' | 'completed' }
+  /** QEMU's migration reached a state; `passed`: all of the memory was sent once. */
+  | { readonly kind: 'memory'; readonly status: 'passed' | 'pre-switchover' | 'completed' }
   /** Exports are drained and refuse writes. */
   | { readonly kind: 'held' }
   | { readonly kind: 'finalSealed'; readonly generations: readonly GenerationId[] }
@@ -92,6 +98,8 @@ export type SourceEffect =
   | { readonly kind: 'sealRound'; readonly afterMs: number }
   /** QMP: capabilities, parameters, migrate. */
   | { readonly kind: 'startMemory' }
+  /** QMP: migrate-start-postcopy. */
+  | { readonly kind: 'startPostcopy' }
   | { readonly kind: 'hold' }
   | { readonly kind: 'finalSeal' }
   /** QMP: migrate-continue. */
@@ -128,6 +136,7 @@ export function initialSource(plan: MigrationPlan): SourceState {
     memoryCompleted: false,
     confirmed: false,
     running: false,
+    lost: null,
     outcome: null,
   };
 }
@@ -180,9 +189,9 @@ export function applySource(state: SourceState, event: SourceEvent): SourceStep 
       return memory(state, event.status);
     case 'held':
       // What is left of the memory, and the manifests of the final seal, go at the same time.
-      return phase === 'switchover'
-        ? { state, effects: [{ kind: 'continueMemory' }, { kind: 'finalSeal' }] }
-        : same(state);
+      if (phase !== 'switchover') return same(state);
+      if (plan.memoryMode === 'postcopy') return { state, effects: [{ kind: 'finalSeal' }] };
+      return { state, effects: [{ kind: 'continueMemory' }, { kind: 'finalSeal' }] };
     case 'finalSealed': {
       if (phase !== 'switchover') return same(state);
       return {
@@ -195,8 +204,9 @@ export function applySource(state: SourceState, event: SourceEvent): SourceStep 
     case 'verdict':
       return phase === 'relinquishing' ? conclude(state, event.accepted, event.message) : same(state);
     case 'free':
-      return phase === 'post' ? end(state, { result: 'done' }, []) : same(state);
+      return phase === 'post' ? leftFor(state) : same(state);
     case 'failed':
+      if (phase === 'post' && !state.memoryCompleted) return lose(state, event.code, event.message);
       return canTakeBack(phase) ? takeBack(state, event.result, event.code, event.message) : same(state);
   }
 }
@@ -224,11 +234,11 @@ function hear(state: SourceState, message: MigrationMessage, nowUs: number): Sou
       return same({ ...state, phase: 'confirming', finalReady: true });
     }
     case 'confirmed':
-      return phase === 'confirming' ? relinquishIfBoth({ ...state, confirmed: true }) : same(state);
+      return phase === 'confirming' ? relinquishIfReady({ ...state, confirmed: true }) : same(state);
     case 'running':
       return { state: { ...state, running: true }, effects: [] };
     case 'done':
-      return phase === 'post' ? end(state, { result: 'done' }, []) : same(state);
+      return phase === 'post' && state.memoryCompleted ? leftFor(state) : same(state);
     default:
       return same({ ...state, plan });
   }
@@ -251,8 +261,9 @@ function progress(state: SourceState, { round, known, missingBytes }: Progress, 
 
 /** Rounds go on beside it. */
 function toMemory(state: SourceState): SourceStep {
-  const { migration, channels, compress } = state.plan;
-  const message = { kind: 'openMemory', migration, channels, compress } as const;
+  const { migration, channels, compress, memoryMode } = state.plan;
+  const postcopy = memoryMode === 'postcopy';
+  const message = { kind: 'openMemory', migration, channels, compress, postcopy } as const;
   return {
     state: { ...state, phase: 'memory' },
     effects: [
@@ -262,7 +273,9 @@ function toMemory(state: SourceState): SourceStep {
   };
 }
 
-function memory(state: SourceState, status: 'pre-switchover' | 'completed'): SourceStep {
+function memory(state: SourceState, status: 'passed' | 'pre-switchover' | 'completed'): SourceStep {
+  if (status === 'passed' && state.phase === 'memory' && state.plan.memoryMode === 'postcopy')
+    return { state, effects: [{ kind: 'startPostcopy' }] };
   if (status === 'pre-switchover' && state.phase === 'memory') {
     return {
       state: { ...state, phase: 'switchover' },
@@ -270,12 +283,16 @@ function memory(state: SourceState, status: 'pre-switchover' | 'completed'): Sou
     };
   }
   if (status === 'completed' && (state.phase === 'switchover' || state.phase === 'confirming'))
-    return relinquishIfBoth({ ...state, memoryCompleted: true });
+    return relinquishIfReady({ ...state, memoryCompleted: true });
+  if (status === 'completed' && state.phase === 'post' && !state.memoryCompleted)
+    return { state: { ...state, memoryCompleted: true }, effects: [{ kind: 'leave' }] };
   return same(state);
 }
 
-function relinquishIfBoth(state: SourceState): SourceStep {
-  if (!state.memoryCompleted || !state.confirmed) return same(state);
+/** With post-copy the memory goes on only when the disks are the destination's. */
+function relinquishIfReady(state: SourceState): SourceStep {
+  const memory = state.memoryCompleted || state.plan.memoryMode === 'postcopy';
+  if (!memory || !state.confirmed) return same(state);
   return {
     state: { ...state, phase: 'relinquishing' },
     effects: [{ kind: 'deadline', ms: 0 }, { kind: 'relinquish' }],
@@ -285,7 +302,18 @@ function relinquishIfBoth(state: SourceState): SourceStep {
 /** A refusal that the destination signed gives everything back; an acceptance is the commit. */
 function conclude(state: SourceState, accepted: boolean, message: string): SourceStep {
   if (!accepted) return takeBack(state, 'refused', 'HANDOVER_REFUSED', message);
-  return { state: { ...state, phase: 'post' }, effects: [{ kind: 'leave' }] };
+  const next: SourceState = { ...state, phase: 'post' };
+  return { state: next, effects: [{ kind: state.memoryCompleted ? 'leave' : 'continueMemory' }] };
+}
+
+/** The memory will not follow any more: what is left here is of no use. */
+function lose(state: SourceState, code: string, message: string): SourceStep {
+  return { state: { ...state, memoryCompleted: true, lost: { code, message } }, effects: [{ kind: 'leave' }] };
+}
+
+/** Nothing depends on this host any more. */
+function leftFor(state: SourceState): SourceStep {
+  return end(state, state.lost === null ? { result: 'done' } : { result: 'lost', ...state.lost }, []);
 }
 
 function takeBack(

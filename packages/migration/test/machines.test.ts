@@ -35,14 +35,21 @@ class World {
   held = false;
   nowUs = 0;
   readonly events: (() => void)[] = [];
+  /** QEMU at the destination has what it needs to run, with post-copy before the rest of its memory. */
+  #canRun = false;
+  #toRun: (() => void) | null = null;
   readonly #lossAt: number;
   #steps = 0;
   lost = false;
 
   /** At step `lossAt` what is to be lost is lost. */
-  constructor(diskMode: 'precopy' | 'hybrid' | 'postcopy', lossAt: number) {
+  constructor(
+    diskMode: 'precopy' | 'hybrid' | 'postcopy',
+    lossAt: number,
+    memoryMode: 'precopy' | 'postcopy' = 'precopy',
+  ) {
     this.#lossAt = lossAt;
-    const plan = { migration: 'aa'.repeat(16), diskMode, maxDowntimeMs: 300, channels: 2, compress: true };
+    const plan = { migration: 'aa'.repeat(16), diskMode, memoryMode, maxDowntimeMs: 300, channels: 2, compress: true };
     this.source = initialSource({ ...plan, definition: new Uint8Array(1), qemuVersion: '7.2', memoryBytes: 2 ** 27 });
   }
 
@@ -89,19 +96,26 @@ class World {
       case 'sealRound':
         return this.#soon(() => this.tellSource({ kind: 'sealed', generations: [GENERATION], nowUs: this.nowUs }));
       case 'startMemory':
-        return this.#soon(() => {
-          if (this.source.phase !== 'memory') return;
-          this.guestAtSource = false;
-          this.tellSource({ kind: 'memory', status: 'pre-switchover' });
-        });
+        if (this.source.plan.memoryMode === 'postcopy')
+          return this.#soon(() => this.tellSource({ kind: 'memory', status: 'passed' }));
+        return this.#soon(() => this.#stopGuest());
+      case 'startPostcopy':
+        return this.#soon(() => this.#stopGuest());
       case 'hold':
         this.held = true;
         return this.#soon(() => this.tellSource({ kind: 'held' }));
       case 'finalSeal':
         return this.#soon(() => this.tellSource({ kind: 'finalSealed', generations: [GENERATION] }));
       case 'continueMemory':
-        this.#soon(() => this.tellDestination({ kind: 'memoryArrived' }));
-        return this.#soon(() => this.tellSource({ kind: 'memory', status: 'completed' }));
+        if (this.lost) return this.#soon(() => this.#qemusFail());
+        this.#soon(() => {
+          this.#canRun = true;
+          this.#toRun?.();
+        });
+        this.#soon(() => this.lost || this.tellDestination({ kind: 'memoryArrived' }));
+        return this.#soon(() =>
+          this.lost ? this.#qemusFail() : this.tellSource({ kind: 'memory', status: 'completed' }),
+        );
       case 'relinquish':
         this.owner = 'offered';
         return this.#soon(() => this.offer());
@@ -122,6 +136,18 @@ class World {
       default:
         return;
     }
+  }
+
+  /** Their connection broke. */
+  #qemusFail(): void {
+    this.tellSource({ kind: 'failed', result: 'failed', code: 'MIGRATION_FAILED', message: 'broken' });
+    this.tellDestination({ kind: 'failed', code: 'MIGRATION_FAILED', message: 'broken' });
+  }
+
+  #stopGuest(): void {
+    if (this.source.phase !== 'memory') return;
+    this.guestAtSource = false;
+    this.tellSource({ kind: 'memory', status: 'pre-switchover' });
   }
 
   /** The relinquish record arrives, now or after a reconnection; a destination that is not ready signs a refusal. */
@@ -162,10 +188,19 @@ class World {
         this.#soon(() => this.tellSource({ kind: 'verdict', accepted: true, message: '' }));
         return this.#soon(() => this.tellDestination({ kind: 'accepted' }));
       case 'resume':
-        return this.#soon(() => {
-          this.guestAtDestination = true;
-          this.tellDestination({ kind: 'resumed' });
-        });
+        this.#toRun = () => {
+          this.#toRun = null;
+          this.#soon(() => {
+            if (this.destination?.phase !== 'resuming') return;
+            this.guestAtDestination = true;
+            this.tellDestination({ kind: 'resumed' });
+          });
+        };
+        if (this.#canRun) this.#toRun();
+        return;
+      case 'ended':
+        if (effect.outcome.result === 'stopped') this.guestAtDestination = false;
+        return;
       default:
         return;
     }
@@ -192,6 +227,25 @@ class World {
 }
 
 const MODES = ['precopy', 'hybrid', 'postcopy'] as const;
+const MEMORY_MODES = ['precopy', 'postcopy'] as const;
+
+test('post-copy of the memory: the disks are given away before the last of it goes, and what is cut then is lost', (t) => {
+  const world = new World('hybrid', -1, 'postcopy');
+  world.run(() => {});
+  t.deepEqual([world.guestAtSource, world.guestAtDestination, world.owner], [false, true, 'destination']);
+  t.like(world.source, { phase: 'ended', outcome: { result: 'done' } });
+  const outcomes = new Set<string>();
+  for (let step = 0; step < 120; step++) {
+    const cut = new World('hybrid', step, 'postcopy');
+    cut.run((at) => at.cut());
+    outcomes.add(`${cut.owner} ${cut.source.outcome?.result}`);
+    if (cut.source.outcome?.result === 'lost') {
+      t.is(cut.destination?.outcome?.result, 'stopped');
+      t.is(cut.owner, 'destination');
+    }
+  }
+  t.true(outcomes.has('source failed') && outcomes.has('destination lost') && outcomes.has('destination done'));
+});
 
 for (const mode of MODES) {
   test(`${mode}: without a fault the guest runs at the destination, and there alone`, (t) => {
@@ -224,11 +278,11 @@ const FAULTS: Readonly<Record<string, (world: World) => void>> = {
 
 for (const [name, fault] of Object.entries(FAULTS)) {
   test(`${name}, at every step: one host runs the guest, and it is the disk's owner`, (t) => {
-    for (const mode of MODES) {
-      for (let step = 0; step < 60; step++) {
-        const world = new World(mode, step);
+    for (const [mode, memory] of MODES.flatMap((disk) => MEMORY_MODES.map((way) => [disk, way] as const))) {
+      for (let step = 0; step < 120; step++) {
+        const world = new World(mode, step, memory);
         world.run(fault);
-        const where = `${mode}, step ${step}: source ${world.source.phase}, destination ${world.destination?.phase}`;
+        const where = `${mode}, memory ${memory}, step ${step}: source ${world.source.phase}, destination ${world.destination?.phase}`;
         t.false(world.guestAtSource && world.guestAtDestination, `two guests: ${where}`);
         t.not(world.owner, 'offered', where);
         if (world.owner === 'source') t.true(world.guestAtSource && !world.held, `no guest: ${where}`);

@@ -18,7 +18,7 @@ const MESSAGES: readonly MigrationMessage[] = [
   { kind: 'refused', migration, code: 'VM_STATE', message: 'no' },
   { kind: 'round', migration, round: 3, generations },
   { kind: 'progress', migration, round: 3, known: true, missingBytes: 65_536 },
-  { kind: 'openMemory', migration, channels: 2, compress: true },
+  { kind: 'openMemory', migration, channels: 2, compress: true, postcopy: false },
   { kind: 'final', migration, generations },
   { kind: 'memoryReady', migration },
   { kind: 'finalReady', migration },

@@ -12,12 +12,14 @@ import { parseChoice, parseCount, parseHost, parseName, parseRate } from '../par
 import type { Action } from '../program.ts';
 
 const DISK_MODES = ['precopy', 'hybrid', 'postcopy'] as const;
+const MEMORY_MODES = ['precopy', 'postcopy'] as const;
 const THROTTLES = ['bradford', 'adaptive', 'off'] as const;
 
 interface MigrateOptions {
   readonly to: HostId;
   readonly plan?: boolean;
   readonly disk: (typeof DISK_MODES)[number];
+  readonly memory: (typeof MEMORY_MODES)[number];
   readonly maxDowntime: number;
   readonly bandwidth?: number;
   readonly compress: boolean;
@@ -35,6 +37,12 @@ export function registerVmMigrateCommands(vm: Command, action: Action): void {
       'precopy: all before the pause ends; hybrid: what is missing then follows; postcopy: all of it follows',
       (text) => parseChoice('disk', text, DISK_MODES),
       'hybrid' as const,
+    )
+    .option(
+      '--memory <mode>',
+      'precopy: all before the guest goes on there; postcopy: once sent it goes on there, and is lost if the hosts lose each other before the rest came',
+      (text) => parseChoice('memory', text, MEMORY_MODES),
+      'precopy' as const,
     )
     .option('--max-downtime <ms>', "the memory's part of the pause, milliseconds", parseMilliseconds, 300)
     .option(
@@ -59,6 +67,7 @@ export function registerVmMigrateCommands(vm: Command, action: Action): void {
           to: options.to,
           plan: options.plan === true,
           disk: options.disk,
+          memory: options.memory,
           maxDowntimeMs: options.maxDowntime,
           bandwidthBytesPerSecond: options.bandwidth ?? null,
           compress: options.compress,

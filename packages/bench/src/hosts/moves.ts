@@ -79,7 +79,13 @@ export async function moveByAgents(
     return await measure(options, lineOf(from), lineOf(to), async () => {
       await from.call('vm.migrate', {
         ...{ name: 'desk', to: to.hostId, plan: false, disk: mode, maxDowntimeMs: 300 },
-        ...{ bandwidthBytesPerSecond: null, compress: true, autoConverge: false, throttle: 'bradford' },
+        ...{
+          bandwidthBytesPerSecond: null,
+          compress: true,
+          autoConverge: false,
+          throttle: 'bradford',
+          memory: 'precopy',
+        },
       });
       const { record } = await from.call('vm.migrateStatus', { name: 'desk', watch: true });
       const [first, second] = record.rounds as { atMs: number }[];

@@ -51,7 +51,13 @@ export const moveReads: Row = {
           const moving = from
             .call('vm.migrate', {
               ...{ name: 'desk', to: to.hostId, plan: false, disk: 'precopy', maxDowntimeMs: 300 },
-              ...{ bandwidthBytesPerSecond: null, compress: true, autoConverge: false, throttle: 'bradford' },
+              ...{
+                bandwidthBytesPerSecond: null,
+                compress: true,
+                autoConverge: false,
+                throttle: 'bradford',
+                memory: 'precopy',
+              },
             })
             .catch(() => null); // It is cancelled.
           await pause(smoke ? 2000 : LOOK_MS);
