@@ -23,6 +23,7 @@ const TESTS = {
   'python3-libnbd': 'nbdsh',
   fio: 'fio',
   strace: 'strace',
+  nftables: 'nft',
   // The peers of the benchmarks, whose small runs are tests too.
   b3sum: 'b3sum',
   aria2: 'aria2c',

@@ -1,0 +1,50 @@
+/** Hosts behind NATs of their own: they meet in a DHT and punch through. */
+import fs from 'node:fs';
+import path from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { makeNatWorld, type NatWorld, type Place } from './nat-world.ts';
+import { pattern } from './nbd.ts';
+import { DISK, exported, firstDifference, MIB, pull } from './network.ts';
+import { Host, type Json, temporaryFolder } from './processes.ts';
+
+/** Starts the agent at its place, in the DHT. */
+function startAt(host: Host, world: NatWorld, { prefix, address }: Place): Promise<unknown> {
+  const bootstrap = world.bootstrap.flatMap((each) => ['--bootstrap', each]);
+  return host.start({ prefix, args: ['--listen', `${address}:0`, '--dht', ...bootstrap] });
+}
+
+interface Pair {
+  readonly folder: string;
+  readonly content: Buffer;
+  readonly home: Host;
+  readonly office: Host;
+}
+
+/** A disk at home, which office may have. */
+async function twoHosts(t: ExecutionContext, world: NatWorld): Promise<Pair> {
+  const folder = temporaryFolder(t);
+  const image = path.join(folder, 'image.raw');
+  const content = pattern(8 * MIB, 9);
+  fs.writeFileSync(image, content);
+  const home = new Host(t, folder, 'home');
+  const office = new Host(t, folder, 'office');
+  await home.start();
+  await home.ok('owner', 'init');
+  await home.ok('disk', 'import', image, '--name', DISK);
+  await home.stop();
+  await Promise.all([startAt(home, world, world.behind[0]!), startAt(office, world, world.behind[1]!)]);
+  return { folder, content, home, office };
+}
+
+test.serial('two hosts behind two NATs punch through, and a disk moves', async (t) => {
+  const world = await makeNatWorld(t, ['steady', 'steady']);
+  const { folder, content, home, office } = await twoHosts(t, world);
+  await home.invite(office, DISK);
+  await office.connectedTo(home);
+  const { peers } = (await office.call('peer.ls', {})) as { peers: Json[] };
+  t.regex(String(peers[0]?.address), /^[0-9a-f]{64}\.dht:1$/);
+  await pull(office);
+  t.is(firstDifference(await exported(office, folder), content), -1);
+  await office.ok('disk', 'take', DISK);
+  t.like(await office.info(DISK), { epoch: 2, ownerHostId: office.id });
+});
