@@ -33,6 +33,7 @@ const WISHES = {
   maxDowntimeMs: 300,
   bytesPerSecond: null,
   compress: true,
+  throttle: 'off',
   autoConverge: false,
 } as const;
 

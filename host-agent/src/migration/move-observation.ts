@@ -22,6 +22,8 @@ export interface MoveWishes {
   readonly bytesPerSecond: number | null;
   readonly compress: boolean;
   readonly autoConverge: boolean;
+  /** Anything but `off` slows writes that outrun the link. */
+  readonly throttle: string;
   /** `precopy` where nothing is said. */
   readonly memoryMode?: 'precopy' | 'postcopy';
 }
@@ -96,6 +98,8 @@ export async function observeMove(
   const onlyHere = sum(gaps.map((gap) => gap.onlyHereBytes)) + dirtyBytes;
   const elsewhere = sum(gaps.map((gap) => gap.elsewhereBytes));
   const uses = gaps.flatMap(({ missingInUse }) => (missingInUse === null ? [] : [missingInUse]));
+  // Its connection is plain.
+  const memoryPostcopy = wishes.memoryMode === 'postcopy';
   const limit = wishes.bytesPerSecond ?? Number.POSITIVE_INFINITY;
   return {
     diskBytesMissing: onlyHere + elsewhere,
@@ -104,13 +108,14 @@ export async function observeMove(
       diskSizeBytes: sum(gaps.map(({ sizeBytes }) => sizeBytes)),
       maxDowntimeMs: wishes.maxDowntimeMs,
       autoConverge: wishes.autoConverge,
-      memoryPostcopy: wishes.memoryMode === 'postcopy',
+      memoryPostcopy,
       diskBytesOnlyHere: onlyHere,
       diskBytesElsewhere: elsewhere,
       memoryBytes: inUse ?? memoryBytes,
-      memoryRatio: memoryRatioOf(vm.record.report, wishes.compress),
+      memoryRatio: memoryRatioOf(vm.record.report, wishes.compress && !memoryPostcopy),
       linkRate: linkRate === null ? wishes.bytesPerSecond : Math.min(linkRate, limit),
       rttMs: rttUs === null ? null : rttUs / 1000,
+      throttled: wishes.throttle !== 'off',
       diskDirtyRate: sum(statuses.map((status) => status?.writeBytesPerSecond ?? 0)),
       memoryDirtyRate,
       chunkSizeBytes: disks[0]?.records.genesis.chunkSizeBytes ?? 65_536,

@@ -29,6 +29,8 @@ export interface MoveObservation {
   /** null while unknown. */
   readonly rttMs: number | null;
   readonly diskDirtyRate: number;
+  /** Writes that outrun the link are slowed. */
+  readonly throttled: boolean;
   /** null where QEMU does not say. */
   readonly memoryDirtyRate: number | null;
   readonly chunkSizeBytes: number;
@@ -71,7 +73,7 @@ export interface Forecast {
 const SETUP_MS = 1_500;
 /** A round costs so much besides its bytes: a seal, its manifest, the words. */
 const ROUND_COST_MS = 100;
-/** Rounds go on as long as each is at most this part of the one before, about as round-policy.ts has it. */
+/** Rounds go on as long as each is at most this part of the one before, about as round-policy.ts has it; beyond it writes are slowed. */
 const STILL_SHRINKING = 0.7;
 /** QEMU's and the agents' work inside the pause, besides bytes and round trips. */
 const PAUSE_COST_MS = 250;
@@ -108,16 +110,21 @@ export function forecastMigration(seen: MoveObservation): Forecast {
       reason: 'how fast the link to that host is could not be measured',
     };
   }
-  const rounds = roundsOf(seen, linkRate);
-  const memory = passesOf(seen, linkRate);
+  // In `postcopy` there are no rounds that writes could outrun.
+  const slowed = seen.throttled && seen.diskMode !== 'postcopy' && diskDirtyRate > linkRate * STILL_SHRINKING;
+  const going = slowed ? { ...seen, diskDirtyRate: linkRate * STILL_SHRINKING } : seen;
+  const rounds = roundsOf(going, linkRate);
+  const memory = passesOf(going, linkRate);
   // Written beside the memory, and told by rounds there.
   const besideBytes =
-    seen.diskMode === 'postcopy' ? 0 : Math.min(seen.diskSizeBytes, Math.round((diskDirtyRate * memory.ms) / 1000));
+    seen.diskMode === 'postcopy'
+      ? 0
+      : Math.min(seen.diskSizeBytes, Math.round((going.diskDirtyRate * memory.ms) / 1000));
   const rewritten = rounds.sentBytes - diskBytes + besideBytes;
   const pauseDiskMs = seen.diskMode === 'precopy' ? (rounds.leftBytes * 1000) / linkRate : 0;
   const pauseMs = PAUSE_COST_MS + PAUSE_ROUND_TRIPS * (seen.rttMs ?? 0) + memory.lastMs + pauseDiskMs;
   const laterMs = seen.diskMode === 'precopy' ? 0 : (rounds.leftBytes * 1000) / linkRate;
-  const { converges, reason } = verdictOf(seen, linkRate, { memoryEnds: memory.ends, pauseDiskMs, ...rounds });
+  const { converges, reason } = verdictOf(seen, linkRate, { memoryEnds: memory.ends, pauseDiskMs, slowed, ...rounds });
   return {
     ...known,
     bytesToSend: {
@@ -214,7 +221,17 @@ function stallsOf(seen: MoveObservation, leftBytes: number): number | null {
 function verdictOf(
   seen: MoveObservation,
   linkRate: number,
-  { memoryEnds, pauseDiskMs, gaveUp, leftBytes }: Rounds & { memoryEnds: boolean; pauseDiskMs: number },
+  {
+    memoryEnds,
+    pauseDiskMs,
+    slowed,
+    gaveUp,
+    leftBytes,
+  }: Rounds & {
+    memoryEnds: boolean;
+    pauseDiskMs: number;
+    slowed: boolean;
+  },
 ): { converges: boolean | null; reason: string } {
   const link = `the link carries ${rateText(linkRate)}`;
   const writes = `the guest writes ${rateText(seen.diskDirtyRate)} to its disks`;
@@ -233,6 +250,7 @@ function verdictOf(
     };
   if (seen.memoryDirtyRate === null)
     return { converges: null, reason: `${writes} and ${link}; how fast its memory changes could not be measured` };
+  if (slowed) return { converges: true, reason: `${writes} and ${link}: its writes are slowed until rounds catch up` };
   if (gaveUp && seen.diskMode !== 'postcopy') {
     const rest = `about ${sizeText(leftBytes)} of the disks are left when the guest stops`;
     return {

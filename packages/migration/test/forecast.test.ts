@@ -16,6 +16,7 @@ const IDLE: MoveObservation = {
   linkRate: 10 * MIB,
   rttMs: 1,
   diskDirtyRate: 0,
+  throttled: false,
   memoryDirtyRate: 0,
   chunkSizeBytes: 65_536,
   missingInUse: null,
@@ -54,7 +55,7 @@ test('a guest whose memory changes faster than the link carries does not arrive,
   t.true(postcopy.expectedPauseMs! < forecastMigration({ ...fast, memoryRatio: 0.3 }).expectedPauseMs! + 1);
 });
 
-test('a guest that writes faster than the link carries: in precopy the pause is too long, in hybrid the rest follows', (t) => {
+test('a guest that writes faster than the link carries: in precopy the pause is too long, in hybrid the rest follows, unless it is slowed', (t) => {
   const writing = { ...IDLE, diskDirtyRate: 40 * MIB };
   const precopy = forecastMigration({ ...writing, diskMode: 'precopy' });
   t.false(precopy.converges);
@@ -63,6 +64,11 @@ test('a guest that writes faster than the link carries: in precopy the pause is 
   t.true(hybrid.converges);
   t.regex(hybrid.reason, /do not catch up/);
   t.true(hybrid.expectedStalls! > 1000);
+  for (const diskMode of ['precopy', 'hybrid'] as const) {
+    const slowed = forecastMigration({ ...writing, diskMode, throttled: true });
+    t.true(slowed.converges);
+    t.regex(slowed.reason, /its writes are slowed/);
+  }
 });
 
 test('postcopy stalls on what the guest uses and the destination lacks, where that is known', (t) => {
@@ -75,6 +81,7 @@ const observation: fc.Arbitrary<MoveObservation> = fc.record({
   diskMode: fc.constantFrom(...DISK_MODES),
   maxDowntimeMs: fc.integer({ min: 1, max: 5_000 }),
   autoConverge: fc.boolean(),
+  throttled: fc.boolean(),
   memoryPostcopy: fc.boolean(),
   diskSizeBytes: fc.integer({ min: 0, max: 2 ** 40 }),
   diskBytesOnlyHere: fc.integer({ min: 0, max: 2 ** 40 }),
