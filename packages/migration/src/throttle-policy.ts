@@ -9,7 +9,6 @@ import { STILL_SHRINKING } from './round-policy.ts';
 import type { ThrottleObservation } from './throttle-backlog.ts';
 
 export type ThrottlePolicy = 'bradford' | 'adaptive' | 'off';
-export const THROTTLE_POLICIES: readonly ThrottlePolicy[] = ['bradford', 'adaptive', 'off'];
 
 /** Delay of one write, in microseconds. */
 export const MAX_WRITE_DELAY_US = 250_000;
