@@ -66,7 +66,7 @@ export interface BlockStatistics {
 }
 
 /** A node of query-named-block-nodes. */
-export interface BlockNode {
+interface BlockNode {
   readonly 'node-name': string;
   /** Name of its driver. */
   readonly drv: string;
