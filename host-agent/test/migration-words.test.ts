@@ -61,6 +61,7 @@ test('the screen shows every kind, and what the destination tells', (t) => {
         dirtyBytesPerSecond: 2 * MIB,
         passes: 2,
         throttlePercent: 30,
+        pagesAsked: 2,
       },
     },
     link: { memoryBytesPerSecond: 3 * MIB, faultBytesPerSecond: 65_536, backgroundBytesPerSecond: MIB },

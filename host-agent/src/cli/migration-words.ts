@@ -54,12 +54,13 @@ export function screenText(status: MigrationStatus): string {
     ],
   ];
   if (memory !== null) {
-    const { remainingBytes, totalBytes, dirtyBytesPerSecond, passes, throttlePercent } = memory;
+    const { remainingBytes, totalBytes, dirtyBytesPerSecond, passes, throttlePercent, pagesAsked } = memory;
+    const asked = pagesAsked > 0 ? `, ${countText(pagesAsked, 'page')} asked for there` : '';
     const slowed = throttlePercent > 0 ? `, its processors slowed by ${throttlePercent} %` : '';
     lines.push([
       'memory',
       `${sizeText(memoryBytes)} sent, ${sizeText(remainingBytes)} of ${sizeText(totalBytes)} to go in pass ${passes}, ` +
-        `changes at ${rateText(dirtyBytesPerSecond)}${slowed}`,
+        `changes at ${rateText(dirtyBytesPerSecond)}${slowed}${asked}`,
     ]);
   } else if (memoryBytes > 0) lines.push(['memory', `${sizeText(memoryBytes)} sent`]);
   const { faultBytesPerSecond, backgroundBytesPerSecond } = link;
@@ -128,6 +129,8 @@ export function recordText(record: Fields): string {
       'rounds',
       `${rounds} of the disks${passes === null ? '' : `, ${countText(passes, 'pass').replace(/passs$/, 'passes')} over the memory`}`,
     );
+  const asked = numberOf(record, 'memoryPagesAsked');
+  add('memory there', asked === null || asked === 0 ? null : `the guest asked for ${countText(asked, 'page')}`);
   const slowed = numberOf(record, 'mostThrottledPercent');
   add('processors', slowed === null || slowed === 0 ? null : `slowed by up to ${slowed} %`);
   add('writes', throttleText(fieldsOf(record.throttle)));

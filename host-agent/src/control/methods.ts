@@ -174,6 +174,8 @@ export interface MigrationStatus {
     readonly dirtyBytesPerSecond: number;
     readonly passes: number;
     readonly throttlePercent: number;
+    /** Pages that the guest at the destination asked for, in post-copy. */
+    readonly pagesAsked: number;
   } | null;
   /** What leaves for the destination now; null while the destination tells nothing. */
   readonly link: {

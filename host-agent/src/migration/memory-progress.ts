@@ -1,9 +1,10 @@
 /**
- * How QEMU's copy of the memory is getting on, asked for once a second while it goes on.
+ * How QEMU's copy of the memory is getting on, asked for once a second while it goes on, also while post-copy follows.
  *
- * Before and after the copy QEMU is not asked: inside the pause its monitor is for what the guest waits for.
+ * Inside the pause QEMU is not asked: its monitor is for what the guest waits for then.
  */
 import { type Clock, sleep } from '@diskswarm/core';
+import type { SourceState } from '@diskswarm/migration';
 import type { QmpClient, QueryMigrate } from '@diskswarm/qmp';
 
 /** What is shown of the memory while it moves. */
@@ -16,9 +17,16 @@ export interface MemoryState {
   readonly passes: number;
   /** How much QEMU slows the guest's processors (auto-converge), per cent. */
   readonly throttlePercent: number;
+  /** Pages that the guest at the destination asked for: post-copy's faults. */
+  readonly pagesAsked: number;
 }
 
 const ASK_EVERY_MS = 1_000;
+
+/** True while memory is being sent and the guest runs on one side. */
+export function memoryMoves({ phase, memoryCompleted }: Pick<SourceState, 'phase' | 'memoryCompleted'>): boolean {
+  return phase === 'memory' || (phase === 'post' && !memoryCompleted);
+}
 
 export class MemoryProgress {
   #state: MemoryState | null = null;
@@ -34,16 +42,18 @@ export class MemoryProgress {
     return this.#mostThrottled;
   }
 
-  /** Asks while `goesOn`, and tells `changed` of each answer; ends without a word when QEMU does not answer. */
+  /** Asks until the memory is through, and tells `changed` of each answer; ends without a word when QEMU does not answer. */
   async follow(
     qmp: Pick<QmpClient, 'execute'>,
-    options: { clock: Clock; signal: AbortSignal; goesOn: () => boolean; changed: () => void },
+    options: { clock: Clock; signal: AbortSignal; state: () => SourceState; changed: () => void },
   ): Promise<void> {
-    const { clock, signal, goesOn, changed } = options;
+    const { clock, signal, state, changed } = options;
     try {
-      while (goesOn()) {
-        this.#take(await qmp.execute('query-migrate', {}, { signal }));
-        changed();
+      while (!state().memoryCompleted) {
+        if (memoryMoves(state())) {
+          this.#take(await qmp.execute('query-migrate', {}, { signal }));
+          changed();
+        }
         await sleep(clock, ASK_EVERY_MS, { signal });
       }
     } catch {
@@ -60,6 +70,7 @@ export class MemoryProgress {
       dirtyBytesPerSecond: ram['dirty-pages-rate'] * ram['page-size'],
       passes: ram['dirty-sync-count'],
       throttlePercent,
+      pagesAsked: ram['postcopy-requests'] ?? 0,
     };
   }
 }

@@ -8,6 +8,7 @@ import type { MigrationEstimate, MigrationStatus } from '../control/methods.ts';
 import type { ControlHandlers } from '../control/server.ts';
 import type { Vm } from '../vm/vm.ts';
 import type { VmManager } from '../vm/vm-manager.ts';
+import { memoryMoves } from './memory-progress.ts';
 import type { Migrations } from './migrations.ts';
 import { LinkRates, type Observed, observeMove } from './move-observation.ts';
 import { phaseWords } from './phase-words.ts';
@@ -161,7 +162,7 @@ function statusOf(runner: SourceRunner): MigrationStatus {
     missingBytes,
     memoryBytes,
     diskBytes: traffic.diskBytes(),
-    memory: phase === 'memory' ? memory.state : null,
+    memory: memoryMoves(runner.state) ? memory.state : null,
     link: traffic.use(memoryBytes),
     sources: traffic.statistics?.sources ?? null,
     faults: traffic.statistics?.faults ?? null,

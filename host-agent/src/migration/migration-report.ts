@@ -197,7 +197,7 @@ export class MigrationReport {
 
   #toldOfMemory(): Readonly<Record<string, unknown>> {
     const { state, mostThrottledPercent } = this.#sources.memory;
-    return { memoryPasses: state?.passes ?? null, mostThrottledPercent };
+    return { memoryPasses: state?.passes ?? null, memoryPagesAsked: state?.pagesAsked ?? null, mostThrottledPercent };
   }
 
   /** Null where the destination is of a version that tells nothing. */

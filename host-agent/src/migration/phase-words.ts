@@ -14,7 +14,8 @@ const WORDS: Readonly<Record<SourceState['phase'], string>> = {
 };
 
 /** The words for a phase, and where it ended for how. */
-export function phaseWords({ phase, running, outcome }: Pick<SourceState, 'phase' | 'running' | 'outcome'>): string {
+export function phaseWords(state: Pick<SourceState, 'phase' | 'running' | 'memoryCompleted' | 'outcome'>): string {
+  const { phase, running, memoryCompleted, outcome } = state;
   if (outcome?.result === 'lost')
     return `over: its memory was lost on the way, its disks are on the other host: ${outcome.message}`;
   if (outcome !== null)
@@ -22,5 +23,6 @@ export function phaseWords({ phase, running, outcome }: Pick<SourceState, 'phase
       ? 'over: nothing depends on this host any more'
       : `over, and the guest goes on here: ${outcome.message}`;
   if (phase === 'post' && !running) return 'the other host has the machine and starts it';
+  if (phase === 'post' && !memoryCompleted) return 'the guest runs there; its memory and the rest of the disks follow';
   return WORDS[phase];
 }

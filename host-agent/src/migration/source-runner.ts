@@ -279,7 +279,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     void this.memory.follow(qmp, {
       clock: agent.env.clock,
       signal: this.over.signal,
-      goesOn: () => this.state.phase === 'memory',
+      state: () => this.state,
       changed: () => this.changed.fire(),
     });
   }

@@ -53,6 +53,8 @@ export interface QueryMigrate {
     readonly 'dirty-pages-rate': number;
     readonly 'dirty-sync-count': number;
     readonly 'page-size': number;
+    /** Pages that the destination asked for, in post-copy. */
+    readonly 'postcopy-requests'?: number;
   };
 }
 
