@@ -26,10 +26,12 @@ export class CompressionGauge {
     return this.#pays || ++this.#passed % TRY_EVERY === 0;
   }
 
-  /** So many bytes became so many. */
-  learn(plainBytes: number, compressedBytes: number): void {
-    this.#share += (compressedBytes / plainBytes - this.#share) * WEIGHT;
+  /** So many bytes became so many; true when these are worth sending. */
+  learn(plainBytes: number, compressedBytes: number): boolean {
+    const share = compressedBytes / plainBytes;
+    this.#share += (share - this.#share) * WEIGHT;
     if (this.#share > STOP_SHARE) this.#pays = false;
     else if (this.#share < BEGIN_SHARE) this.#pays = true;
+    return share <= STOP_SHARE;
   }
 }

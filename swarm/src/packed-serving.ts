@@ -40,6 +40,11 @@ export class PackedServing {
     this.#compressed = compressed;
   }
 
+  /** False where nothing can make a chunk smaller, which needs no look at it; `base` is what the peer says it holds. */
+  mayPack(base: ChunkId | null): boolean {
+    return base !== null || this.#compressed;
+  }
+
   /** The chunk in fewer bytes; null when it does not get smaller. `base` is what the peer says it holds. */
   async pack(chunk: Uint8Array, base: ChunkId | null): Promise<PackedChunk | null> {
     const delta = base === null ? null : await this.#deltaTo(base, chunk);
@@ -66,7 +71,6 @@ export class PackedServing {
     if (!this.#compressed || !this.#gauge.tries()) return null;
     if (this.#gauge.pays && ++this.#compressible % PLAIN_EVERY === 0) return null;
     const smaller = compress(bytes);
-    this.#gauge.learn(bytes.length, smaller.length);
-    return smaller.length < bytes.length ? smaller : null;
+    return this.#gauge.learn(bytes.length, smaller.length) ? smaller : null;
   }
 }

@@ -62,7 +62,8 @@ export class PeerServing {
         const whole = bytes?.length === chunkSizeBytes ? bytes : null;
         if (whole?.buffer !== room.buffer) buffers.give(room);
         const packing = this.#options.packing();
-        const packed = whole === null || packing === null ? null : await this.#read(() => packing.pack(whole, base));
+        const packed =
+          whole !== null && packing?.mayPack(base) === true ? await this.#read(() => packing.pack(whole, base)) : null;
         const current = this.#jobs.get(index) === job;
         if (whole !== null && (packed !== null || !current)) buffers.give(whole);
         if (!current) return 0;
