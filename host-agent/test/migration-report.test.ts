@@ -20,7 +20,7 @@ interface World {
 }
 
 function measured(memoryBytes: number, diskBytes: number) {
-  const packed = { count: 0, bytes: 0, savedBytes: 0 };
+  const packed = { count: 6, bytes: 100, savedBytes: 300 };
   return { memoryBytes, diskBytes, deltas: packed, compression: packed };
 }
 
@@ -95,6 +95,7 @@ test('times as Bradford defines them, drain time, and how right the plan was', (
     pause: Math.round((100 / forecast.expectedPauseMs!) * 100) / 100,
   });
   t.is(value.memoryRatio, 0.4);
+  t.deepEqual(value.deltas, { count: 6, bytes: 100, savedBytes: 300, perSecond: 2 });
   t.is(report.elapsedMs, 3000);
 });
 

@@ -146,7 +146,7 @@ export interface VmInfo {
   /** Empty where the machine has no console of ours. */
   readonly consoleSocket: string;
   readonly consoleLog: string;
-  /** The last migration from or to this host; null before the first. */
+  /** The record of the last migration from this host; null before the first. */
   readonly migration: Readonly<Record<string, unknown>> | null;
 }
 

@@ -114,7 +114,8 @@ export class MigrationReport {
     const migrationMs = this.#since(this.#startedUs, this.#clock.nowUs());
     const endedAt = new Date(this.#clock.wallMs()).toISOString();
     const free = outcome.result === 'done' ? { freeAtMs: migrationMs, freeAt: endedAt } : {};
-    this.#end = { ...outcome, ...measured, migrationMs, endedAt, ...free };
+    const deltas = { ...measured.deltas, perSecond: perSecond(measured.deltas.count, migrationMs) };
+    this.#end = { ...outcome, ...measured, deltas, migrationMs, endedAt, ...free };
     this.#ended = measured;
   }
 
@@ -210,6 +211,11 @@ export class MigrationReport {
     if (fromUs === null || untilUs === null) return null;
     return Math.round((untilUs - fromUs) / 100) / 10;
   }
+}
+
+/** To two digits behind the point; 0 for no time. */
+function perSecond(count: number, ms: number | null): number {
+  return ms === null || ms <= 0 ? 0 : Math.round((count * 1e5) / ms) / 100;
 }
 
 /** The ratio of two numbers, to two digits behind the point; null without both. */
