@@ -83,9 +83,9 @@ export class MoveHost {
 
   /** Starts a modelled QEMU. */
   spawn(command: QemuCommand): SimQemu {
-    this.machine.storage; // A dead agent starts nothing.
     const qemu = new SimQemu(this, command, this.world.nextPid());
     this.#qemus.push(qemu);
+    this.world.step(`${this.name} starts qemu`);
     return qemu;
   }
 
