@@ -217,6 +217,12 @@ test.serial('an agent that finds the monitor taken says so, and adopts the machi
   t.is((await home.run(adopt)).errorCode, 'TIMEOUT');
   busy.destroy();
   t.like(await home.ok(...adopt), { state: 'running', pid: qemu.pid, adopted: true, reason: '' });
+
+  await qemu.command('stop', {});
+  await home.daemon!.crash();
+  await startAgent(home);
+  t.like(await vmOf(home), { state: 'running', pid: qemu.pid, adopted: true });
+  t.regex(await qemu.command('query-status', {}), /"paused"/, 'a guest that its user stopped stays as it is');
   await home.ok('vm', 'stop', VM, '--force');
   await eventually('QEMU is gone', () => qemu.ended);
 });

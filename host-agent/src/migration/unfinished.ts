@@ -72,6 +72,8 @@ export class Unfinished {
         for (const disk of vm.disks()) if (disk.attachment.attachment !== null) await disk.detach();
         return;
       }
+      // Never on its way: whoever stopped the guest meant to.
+      if (status === undefined || status === 'none') return;
       // It was on its way when the agent ended; nothing had been given away, or it would be in doubt.
       await vm.process.qmp.execute('migrate_cancel', {});
       await vm.runOn();
@@ -90,8 +92,11 @@ export class Unfinished {
     } else if (standings.every((standing) => standing === 'elsewhere')) {
       await vm.release('moved', 'it was given to another host');
     } else {
-      await this.#offerTheRest(vm);
-      this.#settleLater(vm, (standing) => standing !== 'held');
+      this.#settleLater(
+        vm,
+        (standing) => standing !== 'held',
+        () => this.#offerTheRest(vm),
+      );
     }
   }
 
@@ -136,9 +141,10 @@ export class Unfinished {
     }
   }
 
-  /** In doubt until the verdicts come: they decide. */
-  #settleLater(vm: Vm, decided: (standing: string) => boolean): void {
+  /** In doubt until the verdicts come: they decide. `before` may wait for other hosts, and nobody else waits for it. */
+  #settleLater(vm: Vm, decided: (standing: string) => boolean, before: () => Promise<void> = async () => {}): void {
     const wait = async (): Promise<void> => {
+      await before();
       for (const disk of vm.disks())
         await disk.changed.until(() => decided(disk.ownership.standing().state), {
           signal: new AbortController().signal,
