@@ -1,6 +1,7 @@
 /** Chunks of one disk in fewer bytes between two hosts, both ways; how is packed-serving.ts and packed-arrivals.ts. */
 import type { ChunkId } from '@diskswarm/core';
 import type { ChannelLane, ChunkBuffers } from '@diskswarm/wire';
+import type { CompressionBudget } from './compression-budget.ts';
 import { PackedArrivals } from './packed-arrivals.ts';
 import { PackedServing } from './packed-serving.ts';
 import type { PackingTotals } from './packing-statistics.ts';
@@ -9,6 +10,7 @@ import type { ChannelHandlers, DiskMembership, RequestToken } from './ports.ts';
 export interface ChannelPackingOptions {
   readonly membership: DiskMembership;
   readonly buffers: ChunkBuffers;
+  readonly budget: CompressionBudget;
   /** Null before the channel is opened and after it was closed. */
   readonly handlers: () => ChannelHandlers | null;
   /** Asks for the same once more, whole; false when that cannot be sent. */
@@ -24,12 +26,12 @@ export class ChannelPacking {
   /** What the peer was told. */
   #compressed = false;
 
-  constructor({ membership, buffers, handlers, askAgain, tell, failed }: ChannelPackingOptions) {
+  constructor({ membership, buffers, budget, handlers, askAgain, tell, failed }: ChannelPackingOptions) {
     const readChunk = (id: ChunkId, room: Uint8Array): Promise<Uint8Array | null> =>
       membership.server.readChunk(id, room);
     const rejected = (token: RequestToken): void => handlers()?.onRejected(token);
     this.#tell = tell;
-    this.serving = new PackedServing({ buffers, readChunk });
+    this.serving = new PackedServing({ buffers, budget, readChunk });
     this.arrivals = new PackedArrivals({
       chunkSizeBytes: membership.chunkSizeBytes,
       buffers,

@@ -86,6 +86,7 @@ export class DiskChannel {
     this.#packing = new ChannelPacking({
       membership: this.#membership,
       buffers: this.#buffers,
+      budget: link.uploads.compression,
       handlers: () => this.#handlers,
       askAgain: (lane, index, token) => this.#ask(lane, index, token, null),
       tell: (compressed) => this.#say({ kind: 'packing', compressed }),

@@ -42,8 +42,8 @@ export class PackedArrivals {
 
   /** The answer to a request; throws FORMAT_INVALID when it is none. */
   take(lane: ChannelLane, index: number, token: RequestToken, packed: PackedChunk): void {
-    const { buffers, chunkSizeBytes, readChunk, failed } = this.#options;
-    const room = buffers.chunk().subarray(0, chunkSizeBytes);
+    const { buffers, readChunk, failed } = this.#options;
+    const room = buffers.chunk();
     if (packed.base === null) {
       this.#deliver(token, packed, room);
       return;

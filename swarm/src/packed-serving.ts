@@ -2,11 +2,12 @@
  * Makes chunks smaller for one peer of one disk: a delta to a chunk that the peer holds, compressed where that pays.
  *
  * Compression pays where the peer, who knows how fast its chunks come, asked for it, and the disk's bytes let themselves be compressed:
- * of those that do not, one in 64 is tried again. Of those that do, one in 64 goes as it is, so that the peer goes on knowing its link.
+ * of those that do not, one in 64 is tried again; and while this host has time for it. Of those that do, one in 64 goes as it is, so that the peer goes on knowing its link.
  * Whatever does not fit comes whole, in the same answer. Chunks are verified by the disk's server.
  */
 import type { ChunkId } from '@diskswarm/core';
 import { type ChunkBuffers, compress, encodeDelta, fitsPacked, type PackedChunk } from '@diskswarm/wire';
+import type { CompressionBudget } from './compression-budget.ts';
 import { CompressionGauge } from './compression-gauge.ts';
 import { PackingStatistics, type PackingTotals } from './packing-statistics.ts';
 
@@ -15,6 +16,7 @@ const PLAIN_EVERY = 64;
 
 export interface PackedServingOptions {
   readonly buffers: ChunkBuffers;
+  readonly budget: CompressionBudget;
   /** A chunk of the disk, verified, read into `room`; null when it is not here for the peer. */
   readonly readChunk: (id: ChunkId, room: Uint8Array) => Promise<Uint8Array | null>;
 }
@@ -61,16 +63,19 @@ export class PackedServing {
 
   async #deltaTo(base: ChunkId, chunk: Uint8Array): Promise<Uint8Array | null> {
     const room = this.#options.buffers.chunk();
-    const old = await this.#options.readChunk(base, room.subarray(0, chunk.length));
-    const delta = old === null ? null : encodeDelta(old, chunk);
-    this.#options.buffers.give(room);
-    return delta;
+    try {
+      const old = await this.#options.readChunk(base, room);
+      return old === null ? null : encodeDelta(old, chunk);
+    } finally {
+      this.#options.buffers.give(room);
+    }
   }
 
   #compress(bytes: Uint8Array): Uint8Array | null {
-    if (!this.#compressed || !this.#gauge.tries()) return null;
+    const { budget } = this.#options;
+    if (!this.#compressed || !budget.open || !this.#gauge.tries()) return null;
     if (this.#gauge.pays && ++this.#compressible % PLAIN_EVERY === 0) return null;
-    const smaller = compress(bytes);
+    const smaller = budget.spend(() => compress(bytes));
     return this.#gauge.learn(bytes.length, smaller.length) ? smaller : null;
   }
 }

@@ -7,6 +7,7 @@
  */
 import type { Clock, Timer } from '@diskswarm/core';
 import type { ChannelLane } from '@diskswarm/wire';
+import { CompressionBudget } from './compression-budget.ts';
 import { MAX_BULK_READS, MAX_SERVE_READS, SERVE_AHEAD_BYTES } from './limits.ts';
 import type { Gate } from './link-share.ts';
 import type { TokenBucket } from './token-bucket.ts';
@@ -33,6 +34,8 @@ interface Queue {
 }
 
 export class UploadQueue {
+  /** The time for making smaller what is served. */
+  readonly compression: CompressionBudget;
   readonly #clock: Clock;
   readonly #limit: TokenBucket;
   readonly #queues: Record<ChannelLane, Queue[]> = { control: [], bulk: [] };
@@ -43,6 +46,7 @@ export class UploadQueue {
 
   constructor(clock: Clock, limit: TokenBucket) {
     this.#clock = clock;
+    this.compression = new CompressionBudget(clock);
     this.#limit = limit;
   }
 

@@ -1,6 +1,9 @@
-/** When compressing a disk's bytes stops, is tried, and begins again. */
+/** When compressing a disk's bytes stops, is tried, and begins again; and how much of its time a host spends on it. */
+import type { Clock } from '@diskswarm/core';
 import test from 'ava';
+import { CompressionBudget } from '../src/compression-budget.ts';
 import { CompressionGauge } from '../src/compression-gauge.ts';
+import { TestClock } from './helpers/test-clock.ts';
 
 /** Tries that come of so many chunks which compress to `share`. */
 function tries(gauge: CompressionGauge, chunks: number, share: number): number {
@@ -37,4 +40,20 @@ test('one chunk that does not get smaller among those that do is sent as it is',
   t.true(gauge.learn(1000, 400));
   t.false(gauge.learn(1000, 990));
   t.true(gauge.pays);
+});
+
+test('a host compresses for half of its time at most, however many ask', (t) => {
+  let nowUs = 0;
+  const clock: Clock = Object.assign(new TestClock(), { nowUs: () => nowUs });
+  const budget = new CompressionBudget(clock);
+  let spentUs = 0;
+  while (nowUs < 10_000_000) {
+    if (budget.open) {
+      budget.spend(() => {
+        nowUs += 600;
+      });
+      spentUs += 600;
+    } else nowUs += 100;
+  }
+  t.true(spentUs > 4_800_000 && spentUs < 5_200_000, `${spentUs} of ${nowUs}`);
 });

@@ -5,6 +5,7 @@ import { ChunkBuffers, encodeDelta } from '@diskswarm/wire';
 import test from 'ava';
 import { PackedArrivals } from '../src/packed-arrivals.ts';
 import { Fetcher } from './helpers/fetcher.ts';
+import { TestRandom } from './helpers/test-clock.ts';
 import { generationOne, offered, piece, TestDisk, type TestMembership } from './helpers/test-host.ts';
 import { serveAll, World } from './helpers/world.ts';
 
@@ -12,13 +13,13 @@ const CHUNK = 65_536;
 const PIECES = 400;
 const NOTHING = { count: 0, bytes: 0, savedBytes: 0 };
 
+const NOISE = Buffer.from(new TestRandom(7).bytes(2 * CHUNK));
+
 /** Bytes that do not compress, the same for the same number. */
 function noise(seed: number): Uint8Array {
-  let state = seed * 2_654_435_761 + 1;
-  return new Uint8Array(CHUNK).map(() => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
-    return state >>> 24;
-  });
+  const bytes = new Uint8Array(NOISE.subarray(seed * 31, seed * 31 + CHUNK));
+  new DataView(bytes.buffer).setUint32(0, seed);
+  return bytes;
 }
 const oldChunk = noise;
 /** The old chunk with one block of 4 KiB written anew. */
