@@ -39,7 +39,8 @@ const HARMLESS: readonly RegExp[] = [
   /^-rtc (base=(utc|localtime)|clock=(host|rt|vm)|driftfix=(none|slew)|,)+$/,
   /^-boot [a-z0-9=,-]+$/,
   /^-vga (none|std|cirrus|qxl|virtio|vmware)$/,
-  /^-device (virtio-(rng|balloon|keyboard|tablet|mouse|gpu|vga)(-pci)?|usb-(tablet|kbd|mouse)|qemu-xhci|i6300esb|pvpanic)(,(id|bus|addr|disable-legacy|disable-modern)=[A-Za-z0-9._-]+)*$/,
+  /^-device (virtio-(rng|balloon|keyboard|tablet|mouse|gpu|vga)(-pci)?|usb-(tablet|kbd|mouse)|qemu-xhci|i6300esb|pvpanic)(,(id|bus|addr|disable-legacy|disable-modern|deflate-on-oom|free-page-hint|free-page-reporting|iothread)=[A-Za-z0-9._-]+)*$/,
+  /^-object iothread,id=[A-Za-z0-9._-]+$/,
   /^-uuid [0-9a-f-]{36}$/,
   /^-global [A-Za-z0-9_.-]+=[A-Za-z0-9_.-]+$/,
 ];

@@ -10,7 +10,8 @@ import { basename, join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { runTool } from './tools.ts';
 
-const WANTED = ['virtio_pci', 'virtio_blk', 'ext4'];
+/** The balloon tells QEMU which pages are free, so that they are not moved. */
+const WANTED = ['virtio_pci', 'virtio_blk', 'ext4', 'virtio_balloon'];
 const MAX_MODULE_BYTES = 16 * 1024 * 1024;
 
 /** A module's name, with underscores, and its plain (uncompressed) bytes. */

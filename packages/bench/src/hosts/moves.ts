@@ -7,6 +7,7 @@
 import { copyFile, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type GuestArtefacts, guestArguments } from '@diskswarm/guest';
+import type { ControlParams } from '@diskswarm/host-agent';
 import type { Line } from '../link/link.ts';
 import { pause, run, serve } from '../programs.ts';
 import { check } from '../row.ts';
@@ -64,28 +65,30 @@ interface Moved {
   readonly firstRoundMs?: number;
 }
 
+export interface AgentMoveOptions extends MoveOptions {
+  readonly mode: 'precopy' | 'hybrid';
+  readonly hosts?: Hosts;
+  /** How the memory moves, where it is not the default. */
+  readonly memory?: Partial<Pick<ControlParams<'vm.migrate'>, 'memory' | 'compress' | 'autoConverge'>>;
+  /** More arguments of QEMU. */
+  readonly args?: readonly string[];
+}
+
 /** Moves by agents: memory and disk. `mode` as in `vm migrate --disk`. */
-export async function moveByAgents(
-  options: MoveOptions & { mode: 'precopy' | 'hybrid'; hosts?: Hosts },
-): Promise<Move> {
+export async function moveByAgents(options: AgentMoveOptions): Promise<Move> {
   const { folder, line, artefacts, mode } = options;
   const { from, to } = options.hosts ?? (await startHosts(folder, line));
   if (options.hosts === undefined) {
     await from.import(artefacts.rootImage, 'root');
     await from.invite(to, 'root');
   }
-  const lineOf = await startMachine({ from, to }, artefacts);
+  const lineOf = await startMachine({ from, to }, artefacts, options.args);
   try {
     return await measure(options, lineOf(from), lineOf(to), async () => {
       await from.call('vm.migrate', {
         ...{ name: 'desk', to: to.hostId, plan: false, disk: mode, maxDowntimeMs: 300 },
-        ...{
-          bandwidthBytesPerSecond: null,
-          compress: true,
-          autoConverge: false,
-          throttle: 'bradford',
-          memory: 'precopy',
-        },
+        ...{ bandwidthBytesPerSecond: null, throttle: 'bradford', compress: true, autoConverge: false },
+        ...{ memory: 'precopy', ...options.memory },
       });
       const { record } = await from.call('vm.migrateStatus', { name: 'desk', watch: true });
       const [first, second] = record.rounds as { atMs: number }[];

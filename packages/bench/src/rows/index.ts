@@ -7,6 +7,7 @@ import { memory } from './memory.ts';
 import { moveAgain } from './move-again.ts';
 import { moveGap } from './move-gap.ts';
 import { moveIdle } from './move-idle.ts';
+import { moveMemory } from './move-memory.ts';
 import { moveNear } from './move-near.ts';
 import { moveReads } from './move-reads.ts';
 import { moveWriting } from './move-writing.ts';
@@ -34,6 +35,7 @@ export const ROWS: readonly Row[] = [
   moveAgain,
   moveNear,
   moveGap,
+  moveMemory,
   moveReads,
   tracker,
 ];
