@@ -5,6 +5,7 @@ import {
   BASE_EXTENSION,
   BittorrentChannel,
   type BittorrentHandlers,
+  encodeBase,
   encodeExtension,
   PACKED_EXTENSION,
   type PackedChunk,
@@ -205,6 +206,15 @@ test('a request says which chunk the asker holds, and its answer may be packed',
   b.channel.answer(1, new Uint8Array(CHUNK));
   exchange(a, b);
   t.is(a.events.at(-1), 'piece 1');
+});
+
+test('what is said of one request is not taken for another, nor kept', (t) => {
+  const { a, b } = connected();
+  a.channel.extension(BASE_EXTENSION, encodeBase({ index: 5, base }));
+  a.channel.request(1);
+  a.channel.request(5);
+  exchange(a, b);
+  t.deepEqual(b.events, ['request 1', 'request 5']);
 });
 
 test('a packed answer to a request that was cancelled serves nobody, or the same request made again', (t) => {
