@@ -72,6 +72,6 @@ test.serial('a watch tells each state, and ends with what came of it', async (t)
   const once = await finished(home.spawn(command));
   t.regex(
     once.stdout,
-    /^desk to host .*\nphase +sending what was written; 4 s so far\ndisks +20M sent, round 3, 1M of it to go\n/,
+    /^desk to host .*\nphase +sending what was written; 4 s so far\ndisks +20M sent, round 3, 1M to go\n/,
   );
 });

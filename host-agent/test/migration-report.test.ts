@@ -115,6 +115,7 @@ test('a record stays small however many rounds there are: the first and the last
   }
   report.heard({
     ...{ kind: 'statistics', migration, faults: { count: 9, p50: 1, p90: 2, p99: 3, max: 4 } },
+    missingBytes: 0,
     sources: Array.from({ length: 16 }, () => ({ host: OTHER, faultBytes: 2 ** 50, backgroundBytes: 2 ** 50 })),
   });
   const rounds = report.value.rounds as { round: number; missingBytes: number }[];
@@ -158,6 +159,7 @@ test('rates on the link, by kind: of memory as it leaves, of chunks as the desti
         { host: SELF, faultBytes: 1_000 * second, backgroundBytes: 20_000 * second },
       ],
       faults,
+      missingBytes: 0,
     });
     use = traffic.use(300_000 * second);
   }
@@ -170,7 +172,7 @@ test('what arrives is counted from the start, waits from when the guest runs, an
   const statistics = new FaultStatistics();
   statistics.received(OTHER, 999, false);
   const arrival = new ArrivalStatistics();
-  arrival.follow([{ statistics }]);
+  arrival.follow([{ statistics, leftBytes: () => 77 }]);
   statistics.received(OTHER, 100, false);
   statistics.received(SELF, 50, true);
   statistics.received(SELF, 60, false);
@@ -180,7 +182,8 @@ test('what arrives is counted from the start, waits from when the guest runs, an
   arrival.stop();
   statistics.waited(9_000);
   statistics.received(SELF, 60, false);
-  const { sources, faults } = arrival.value;
+  const { sources, faults, missingBytes } = arrival.value;
+  t.is(missingBytes, 77);
   t.deepEqual(sources, [
     { host: SELF, faultBytes: 50, backgroundBytes: 60 },
     { host: OTHER, faultBytes: 0, backgroundBytes: 100 },
@@ -192,10 +195,10 @@ test('what arrives is counted from the start, waits from when the guest runs, an
 test('figures that come after the end are noted once: a host that goes on telling costs no more writes', (t) => {
   const { report } = world();
   const faults = { count: 3, p50: 1, p90: 2, p99: 3, max: 4 };
-  const message = { kind: 'statistics', migration, sources: [], faults } as const;
+  const message = { kind: 'statistics', migration, sources: [], faults, missingBytes: 0 } as const;
   t.false(report.heardLate(message));
   report.end({ result: 'done' }, measured(1, 1));
-  t.false(report.heardLate({ kind: 'done', migration }));
+  t.false(report.heardLate({ kind: 'running', migration }));
   report.heard(message);
   t.true(report.heardLate(message));
   t.deepEqual(report.value.faults, faults);

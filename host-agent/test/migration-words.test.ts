@@ -69,7 +69,7 @@ test('the screen shows every kind, and what the destination tells', (t) => {
     record: { plan: PLAN, throttle: { delayUs: 2_048, maxDelayUs: 2_048 } },
   };
   const text = screenText(status);
-  for (const words of ['desk to host abababab', 'sending the memory; 4 s so far', '20M sent, round 3, 1M of it to go'])
+  for (const words of ['desk to host abababab', 'sending the memory; 4 s so far', '20M sent, round 3, 1M to go'])
     t.true(text.includes(words), `${words}: ${text}`);
   for (const words of ['9M sent, 60M of 128M to go in pass 2, changes at 2M/s, its processors slowed by 30 %'])
     t.true(text.includes(words), `${words}: ${text}`);

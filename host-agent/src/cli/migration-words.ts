@@ -49,7 +49,7 @@ export function screenText(status: MigrationStatus): string {
       [
         `${sizeText(diskBytes)} sent`,
         ...(round > 0 ? [`round ${round}`] : []),
-        ...(missingBytes === null ? [] : [`${sizeText(missingBytes)} of it to go`]),
+        ...(missingBytes === null || missingBytes === 0 ? [] : [`${sizeText(missingBytes)} to go`]),
       ].join(', '),
     ],
   ];

@@ -161,7 +161,7 @@ export interface MigrationStatus {
   /** Since it began, until it ended. */
   readonly elapsedMs: number;
   readonly round: number;
-  /** Of the last round, at the destination; null before it said so. */
+  /** Of the last round, at the destination, and of the disks once the machine left; null before it said so. */
   readonly missingBytes: number | null;
   /** That left this host. */
   readonly memoryBytes: number;

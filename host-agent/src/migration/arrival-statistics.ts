@@ -8,15 +8,19 @@ import type { SourceBytes, Statistics } from '@diskswarm/migration';
 import { LatencyHistogram } from '../agent/latency-histogram.ts';
 import type { ManagedDisk } from '../agent/managed-disk.ts';
 
+type Disk = Pick<ManagedDisk, 'statistics' | 'leftBytes'>;
+
 export class ArrivalStatistics {
   readonly #bytes = new Map<HostId, { faultBytes: number; backgroundBytes: number }>();
   readonly #waits = new LatencyHistogram();
+  #disks: readonly Disk[] = [];
   #forget: (() => void)[] = [];
   #running = false;
   #changes = 0;
 
   /** Begins to count; once. */
-  follow(disks: readonly Pick<ManagedDisk, 'statistics'>[]): void {
+  follow(disks: readonly Disk[]): void {
+    this.#disks = disks;
     this.#forget = disks.map(({ statistics }) =>
       statistics.follow({
         received: (source, lengthBytes, fault) => this.#received(source, lengthBytes, fault),
@@ -51,6 +55,7 @@ export class ArrivalStatistics {
     return {
       sources: sources.toSorted((left, right) => total(right) - total(left)),
       faults: { count: this.#waits.count, ...this.#waits.percentiles() },
+      missingBytes: this.#disks.reduce((sum, disk) => sum + disk.leftBytes(), 0),
     };
   }
 

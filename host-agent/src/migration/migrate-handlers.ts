@@ -149,7 +149,7 @@ async function failureOf(runner: SourceRunner): Promise<void> {
 }
 
 function statusOf(runner: SourceRunner): MigrationStatus {
-  const { phase, round, missingBytes } = runner.state;
+  const { phase, round } = runner.state;
   const { vm, to, memoryBytes, report, traffic, memory } = runner;
   return {
     event: 'migration',
@@ -159,7 +159,7 @@ function statusOf(runner: SourceRunner): MigrationStatus {
     phaseText: phaseWords(runner.state),
     elapsedMs: report.elapsedMs,
     round,
-    missingBytes,
+    missingBytes: missingOf(runner),
     memoryBytes,
     diskBytes: traffic.diskBytes(),
     memory: memoryMoves(runner.state) ? memory.state : null,
@@ -168,6 +168,12 @@ function statusOf(runner: SourceRunner): MigrationStatus {
     faults: traffic.statistics?.faults ?? null,
     record: report.value,
   };
+}
+
+/** Of the round that is on its way; once the machine left, of its disks. */
+function missingOf({ state, traffic }: SourceRunner): number | null {
+  const over = state.phase === 'post' || state.outcome?.result === 'done';
+  return over ? (traffic.statistics?.missingBytes ?? null) : state.missingBytes;
 }
 
 /** The plan as a user asks for it. */

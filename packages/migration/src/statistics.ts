@@ -30,18 +30,23 @@ export interface Statistics {
   /** The one that gave most first. */
   readonly sources: readonly SourceBytes[];
   readonly faults: FaultCounts;
+  /** Of the newest generations of all disks, that the destination lacks. */
+  readonly missingBytes: number;
 }
 
 /** Names of the fields in a message. */
-export const STATISTICS_FIELDS: readonly string[] = ['sources', 'faults'];
+export const STATISTICS_FIELDS: readonly string[] = ['sources', 'faults', 'missing'];
 
 /** The fields of a message; sources beyond the bound are left out. */
-export function statisticsFields({ sources, faults }: Statistics): { readonly [field: string]: Canonical } {
+export function statisticsFields({ sources, faults, missingBytes }: Statistics): {
+  readonly [field: string]: Canonical;
+} {
   const total = ({ faultBytes, backgroundBytes }: SourceBytes): number => faultBytes + backgroundBytes;
   const most = sources.toSorted((left, right) => total(right) - total(left)).slice(0, MAX_STATISTICS_SOURCES);
   return {
     sources: most.map(({ host, faultBytes, backgroundBytes }) => [hostToBytes(host), faultBytes, backgroundBytes]),
     faults: [faults.count, faults.p50, faults.p90, faults.p99, faults.max],
+    missing: missingBytes,
   };
 }
 
@@ -64,6 +69,7 @@ export function readStatistics(reader: RecordReader, what: string): Statistics {
   return {
     sources,
     faults: { count: number(count), p50: number(p50), p90: number(p90), p99: number(p99), max: number(max) },
+    missingBytes: reader.integer('missing', 0, Number.MAX_SAFE_INTEGER),
   };
 }
 

@@ -30,10 +30,10 @@ const MESSAGES: readonly MigrationMessage[] = [
       { host: hostFromBytes(new Uint8Array(64).fill(2)), faultBytes: 0, backgroundBytes: 7 },
     ],
     faults: { count: 3, p50: 900, p90: 1200, p99: 50_000, max: 51_234 },
+    missingBytes: 65_536,
   },
   { kind: 'confirmed', migration },
   { kind: 'running', migration },
-  { kind: 'done', migration },
   { kind: 'cancel', migration, code: 'ABORTED', message: 'ü'.repeat(200) },
 ];
 
@@ -71,7 +71,9 @@ test('of many sources the ones that gave most are told', (t) => {
     ...{ host: hostFromBytes(new Uint8Array(64).fill(index)), faultBytes: index, backgroundBytes: 0 },
   }));
   const faults = { count: 0, p50: 0, p90: 0, p99: 0, max: 0 };
-  const told = decodeMigrationMessage(encodeMigrationMessage({ kind: 'statistics', migration, sources, faults }));
+  const told = decodeMigrationMessage(
+    encodeMigrationMessage({ kind: 'statistics', migration, sources, faults, missingBytes: 0 }),
+  );
   t.deepEqual(
     told.kind === 'statistics' && told.sources.map(({ faultBytes }) => faultBytes),
     Array.from({ length: 16 }, (_, index) => 39 - index),
@@ -79,11 +81,13 @@ test('of many sources the ones that gave most are told', (t) => {
 });
 
 test('malformed statistics are refused', (t) => {
-  const bytes = (fields: object) => encodeCanonical({ kind: 'statistics', migration: new Uint8Array(16), ...fields });
+  const bytes = (fields: object) =>
+    encodeCanonical({ kind: 'statistics', migration: new Uint8Array(16), missing: 0, ...fields });
   const host = new Uint8Array(64);
   const faults = [0, 0, 0, 0, 0];
   for (const fields of [
     { faults },
+    { sources: [], faults, missing: -1 },
     { sources: [], faults: [0, 0, 0, 0] },
     { sources: [], faults: [0, 0, 0, 0, 0, 0] },
     { sources: [], faults: [0, 0, 0, 0, -1] },
