@@ -218,9 +218,9 @@ function confirmIfWhole(state: DestinationState, effects: readonly DestinationEf
 
 /** Memory and disks need the source no more. */
 function endIfWhole(state: DestinationState): DestinationStep {
-  const { memoryArrived, diskComplete, migration } = state;
+  const { memoryArrived, diskComplete } = state;
   if (!memoryArrived || !diskComplete) return same(state);
-  return end(state, { result: 'done' }, [{ kind: 'send', message: { kind: 'done', migration } }]);
+  return end(state, { result: 'done' }, []);
 }
 
 /** Before the acceptance nothing is lost by discarding; after it only the running machine can be. */

@@ -83,13 +83,13 @@ export interface Final extends OfMigration {
   readonly kind: 'final';
   readonly generations: readonly GenerationId[];
 }
-/** What came to the destination so far: about once a second, and once more before `done`. */
+/** What came to the destination so far: about once a second, and once more when all is there. */
 export interface StatisticsMessage extends OfMigration, Statistics {
   readonly kind: 'statistics';
 }
 /** Words without content. */
 export interface Word extends OfMigration {
-  readonly kind: 'memoryReady' | 'finalReady' | 'confirmed' | 'running' | 'done';
+  readonly kind: 'memoryReady' | 'finalReady' | 'confirmed' | 'running';
 }
 /** The source takes it back: nothing was given away. */
 export interface Cancel extends OfMigration {
@@ -112,7 +112,7 @@ export type MigrationMessage =
 
 /** Passed over by agents that know no statistics. */
 const STATISTICS_WANTED = 'x-statistics';
-const WORDS = ['prepared', 'memoryReady', 'finalReady', 'confirmed', 'running', 'done'];
+const WORDS = ['prepared', 'memoryReady', 'finalReady', 'confirmed', 'running'];
 const FIELDS: { readonly [kind: string]: readonly string[] } = {
   prepare: ['definition', 'qemu', 'mode', STATISTICS_WANTED],
   refused: ['code', 'message'],

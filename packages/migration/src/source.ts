@@ -237,8 +237,6 @@ function hear(state: SourceState, message: MigrationMessage, nowUs: number): Sou
       return phase === 'confirming' ? relinquishIfReady({ ...state, confirmed: true }) : same(state);
     case 'running':
       return { state: { ...state, running: true }, effects: [] };
-    case 'done':
-      return phase === 'post' && state.memoryCompleted ? leftFor(state) : same(state);
     default:
       return same({ ...state, plan });
   }

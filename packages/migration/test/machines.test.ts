@@ -293,6 +293,20 @@ for (const [name, fault] of Object.entries(FAULTS)) {
   });
 }
 
+test('nothing that the destination says ends it at the source: receipts do', (t) => {
+  const { plan } = new World('hybrid', -1).source;
+  const { migration } = plan;
+  let state: SourceState = { ...initialSource(plan), phase: 'post', memoryCompleted: true };
+  const said: readonly MigrationMessage[] = [
+    { kind: 'running', migration },
+    { kind: 'confirmed', migration },
+    { kind: 'progress', migration, round: 0, known: true, missingBytes: 0 },
+  ];
+  for (const message of said) state = applySource(state, { kind: 'message', message, nowUs: 0 }).state;
+  t.is(state.phase, 'post');
+  t.is(applySource(state, { kind: 'free' }).state.phase, 'ended');
+});
+
 test('rounds end when they fit the pause, when they stop shrinking, and always', (t) => {
   const at = { round: 2, maxDowntimeMs: 300, slowedInRound: null };
   t.is(decideRound({ ...at, round: 1, lastUs: 9e6, beforeUs: null }), 'round');
