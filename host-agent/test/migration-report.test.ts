@@ -192,7 +192,7 @@ test('what arrives is counted from the start, waits from when the guest runs, an
   t.is(statistics.faults().count, 3);
 });
 
-test('figures that come after the end are noted once: a host that goes on telling costs no more writes', (t) => {
+test('figures that come after the end are noted, and a host that goes on telling costs no more writes', (t) => {
   const { report } = world();
   const faults = { count: 3, p50: 1, p90: 2, p99: 3, max: 4 };
   const message = { kind: 'statistics', migration, sources: [], faults, missingBytes: 0 } as const;
@@ -202,7 +202,8 @@ test('figures that come after the end are noted once: a host that goes on tellin
   report.heard(message);
   t.true(report.heardLate(message));
   t.deepEqual(report.value.faults, faults);
-  t.false(report.heardLate(message));
+  const noted = Array.from({ length: 100 }, () => report.heardLate(message)).filter((each) => each);
+  t.is(noted.length, 2);
 });
 
 test('a record without an end says so after a restart; every other is left alone', (t) => {

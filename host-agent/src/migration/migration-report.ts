@@ -28,6 +28,8 @@ type Mark =
 
 /** Rounds that a record shows: half of them the first, half the last. */
 const MAX_RECORDED_ROUNDS = 64;
+/** Words of a destination after the end that still count: it may have been telling as it ended. */
+const LATE_FIGURES = 3;
 
 /** What was moved where. */
 interface Subject {
@@ -62,7 +64,7 @@ export class MigrationReport {
   readonly #rounds: Round[] = [];
   #roundsTotal = 0;
   #plan: { readonly forecast: Forecast; readonly memoryInUseBytes: number } | null = null;
-  #late = false;
+  #late = 0;
   #end: Readonly<Record<string, unknown>> = { result: 'running' };
   #ended: { readonly memoryBytes: number; readonly diskBytes: number } | null = null;
 
@@ -103,11 +105,10 @@ export class MigrationReport {
     if (round !== undefined) round.missingBytes ??= message.missingBytes;
   }
 
-  /** True once: the receipts said that all is there before the destination's last figures came, and the record is to be noted again. */
+  /** True for the destination's last figures, where receipts said before that all is there: the record is to be noted again. A few times at most. */
   heardLate(message: MigrationMessage): boolean {
-    if (message.kind !== 'statistics' || this.#ended === null || this.#late) return false;
-    this.#late = true;
-    return true;
+    if (message.kind !== 'statistics' || this.#ended === null) return false;
+    return ++this.#late <= LATE_FIGURES;
   }
 
   end(outcome: SourceOutcome, measured: { memoryBytes: number; diskBytes: number } & PackingTotals): void {
