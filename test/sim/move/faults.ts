@@ -10,6 +10,8 @@ export interface Move {
   readonly to: MoveHost;
   /** Null before it has begun. */
   runner: SourceRunner | null;
+  /** Asks for the same move anew; rejects where it cannot be. */
+  again(): Promise<unknown>;
 }
 
 interface Fault {
@@ -34,6 +36,14 @@ function cut({ world, from, to }: Move): void {
   world.simulation.network.breakConnections(from.name, to.name);
 }
 
+function cancel({ runner }: Move): void {
+  try {
+    runner?.cancel();
+  } catch {
+    // Too late, which it says.
+  }
+}
+
 function killQemu(host: MoveHost): void {
   for (const qemu of host.machines()) qemu.end('killed');
 }
@@ -54,13 +64,11 @@ const FAULTS = {
   cut: { strike: cut },
   silence: { strike: (move) => silence(move, SHORT_MS) },
   'long silence': { strike: (move) => silence(move, LONG_MS) },
-  cancel: {
-    strike: ({ runner }) => {
-      try {
-        runner?.cancel();
-      } catch {
-        // Too late, which it says.
-      }
+  cancel: { strike: cancel },
+  'cancel and again': {
+    strike: (move) => {
+      cancel(move);
+      void move.again().catch(() => {}); // Refused, which it says.
     },
   },
   'guest off': { endsGuest: true, strike: ({ world }) => world.runs?.powerOff() },

@@ -85,10 +85,10 @@ async function play(
   await world.start(disks);
   await world.pause(300);
   const boot = world.runs!.guest!.boot;
-  const move: Move = { world, from: home, to: office, runner: null };
-  const course = arm(move, strikes);
   const leave = (from: MoveHost, to: MoveHost): Promise<NonNullable<Move['runner']>> =>
     from.use(({ vms, migrations }) => migrations.leave(vms.vm(VM), to.hostId, { ...OPTIONS, diskMode: mode }));
+  const move: Move = { world, from: home, to: office, runner: null, again: () => leave(home, office) };
+  const course = arm(move, strikes);
   move.runner = await leave(home, office);
   await world.pause(50);
   const { runner } = move;
