@@ -80,7 +80,6 @@ export class Session {
     this.id = options.id;
     this.instance = options.instance;
     this.startedUs = owner.clock.nowUs();
-    const memory = (): Lane | undefined => this.#lanes.get('memory');
     const waits = (): boolean => this.#streams.waiting;
     this.share = new LinkShare(owner.clock, owner.uploadLimit, waits, () => owner.uploads.pump());
     this.#streams = new Streams(
@@ -89,8 +88,8 @@ export class Session {
         initiator: this.initiator,
         clock: owner.clock,
         limit: this.share.memory,
-        rttUs: () => memory()?.rttUs ?? null,
-        send: (channel, views) => memory()?.send(channel, views),
+        rttUs: () => this.#lanes.get('memory')?.rttUs ?? null,
+        send: (channel, views) => this.#lanes.get('memory')?.send(channel, views),
       },
       owner.acceptStream,
     );

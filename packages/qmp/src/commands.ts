@@ -59,7 +59,7 @@ export interface QueryMigrate {
 }
 
 /** A device of query-blockstats. */
-export interface BlockStatistics {
+interface BlockStatistics {
   /** Path of the device. */
   readonly qdev?: string;
   readonly stats: {
