@@ -6,7 +6,8 @@ import { Bans } from '../src/bans.ts';
 import { Deadlines } from '../src/deadlines.ts';
 import { PATIENCE, SCHEDULER_LIMITS } from '../src/limits.ts';
 import { ResponseModel } from '../src/response-model.ts';
-import { peerId } from './model/names.ts';
+import { Desk } from './model/desk.ts';
+import { keyOf, peerId, want } from './model/names.ts';
 
 const CHUNK = 64 * KIB;
 
@@ -125,4 +126,19 @@ test('bans double up to a day, are forgiven, and their number is bounded', (t) =
   for (let number = 0; number <= SCHEDULER_LIMITS.bans; number++) bans.add(peerId(number), number);
   t.is(bans.untilUs(peerId(0)), 0, 'the one that would have ended first made room');
   t.is(bans.untilUs(peerId(1)), 1 + PATIENCE.banUs);
+});
+
+test('answers that came packed tell nothing of the link', (t) => {
+  const asked = 100;
+  const link = (lengthBytes: number): number | null => {
+    const desk = new Desk().measured(1);
+    for (let piece = 0; piece < asked; piece++) desk.want(want(piece));
+    for (let piece = 0; piece < asked; piece++) {
+      desk.nowUs += 2000;
+      desk.raw({ type: 'arrived', peer: peerId(1), key: keyOf(1, piece), lengthBytes });
+    }
+    return desk.scheduler.linkBytesPerSecondOf(peerId(1));
+  };
+  t.is(link(4096), null);
+  t.true(Math.abs(link(CHUNK)! / (CHUNK / 0.002) - 1) < 0.05);
 });
