@@ -66,8 +66,11 @@ function restless(world: MoveWorld, host: MoveHost): string | null {
   const record = recordOf(host);
   if (record !== null && ['incoming', 'inDoubt'].includes(record.state)) return `${record.state}: ${record.reason}`;
   const runner = running.migrations.leaving(VM);
-  if (runner !== null && runner.state.phase !== 'ended' && !(runner.state.phase === 'post' && runner.state.running))
-    return `the migration is in phase ${runner.state.phase}`;
+  if (runner !== null && runner.state.phase !== 'ended') {
+    // A machine that does not run there fetches nothing: this host stays its source.
+    const arrived = runner.state.running || recordOf(world.other(host))?.state === 'stopped';
+    if (runner.state.phase !== 'post' || !arrived) return `the migration is in phase ${runner.state.phase}`;
+  }
   const known = running.vms.list().map(({ process }) => process?.identity?.pid);
   for (const { identity, name } of host.machines()) if (!known.includes(identity.pid)) return `nobody knows ${name}`;
   if (host.outlets.size > 0) return 'it listens for memory';
