@@ -1,6 +1,7 @@
 /** What becomes of accepted connections: where their host listens, and how one that is not wanted ends. */
 import { type Address, type Connection, type ConnectionHandlers, formatAddress, parseAddress } from '@diskswarm/core';
 import { dhtKeyOf } from './discovery/dht-address.ts';
+import { relayedHostOf } from './relay/relay-address.ts';
 
 /** The lane is not wanted: nothing is said, the connection ends. */
 export function refused(connection: Connection): ConnectionHandlers {
@@ -8,7 +9,8 @@ export function refused(connection: Connection): ConnectionHandlers {
   return { onData: () => undefined, onDrain: () => undefined, onClose: () => undefined };
 }
 
-/** Where a host that connected from `remote` accepts connections; in the DHT it is its key that is dialled. */
+/** Where a host that connected from `remote` accepts connections; in the DHT its key is dialled, through other hosts its id. */
 export function listenAddress(remote: Address, port: number): Address {
-  return port === 0 || dhtKeyOf(remote) !== null ? remote : formatAddress(parseAddress(remote).host, port);
+  const named = dhtKeyOf(remote) !== null || relayedHostOf(remote) !== null;
+  return port === 0 || named ? remote : formatAddress(parseAddress(remote).host, port);
 }

@@ -23,6 +23,8 @@ export type { FetchChannel, FetchDisk, FetchHolder, FetchStatistics, FetchTimes 
 export type { PackingTotals } from './packing-statistics.ts';
 export type { AddressSource } from './peer-book.ts';
 export * from './ports.ts';
+export type { RelayView } from './relay/relay.ts';
+export { relayAddressOf } from './relay/relay-address.ts';
 export type { PeerStream, StreamAcceptor, StreamHandlers } from './streams.ts';
 export { Swarm } from './swarm.ts';
 export type { PeerInfo, SwarmOptions } from './swarm-options.ts';

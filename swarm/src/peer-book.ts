@@ -8,9 +8,10 @@
 import type { Address, DiskId, HostId, Random } from '@diskswarm/core';
 import { dhtKeyOf } from './discovery/dht-address.ts';
 import { FIRST_BACKOFF_MS, LAST_BACKOFF_MS, MAX_ADDRESSES, MAX_FAILURES } from './limits.ts';
+import { relayedHostOf } from './relay/relay-address.ts';
 
-/** Who named an address: a person (`--peer` or an invitation), a tracker, a call on the LAN, the DHT, or the host in a session. */
-export type AddressSource = 'peer' | 'tracker' | 'lan' | 'dht' | 'session';
+/** Who named an address: a person (`--peer` or an invitation), a tracker, a call on the LAN, the DHT, a roster (by way of another host), or the host in a session. */
+export type AddressSource = 'peer' | 'tracker' | 'lan' | 'dht' | 'relay' | 'session';
 
 interface Entry {
   readonly address: Address;
@@ -34,7 +35,7 @@ export interface DueDial {
 }
 
 /** Of rank 0 is what was only found: it is forgotten when it leads nowhere, and makes room for the rest. */
-const RANK: Record<AddressSource, number> = { tracker: 0, lan: 0, dht: 0, session: 1, peer: 2 };
+const RANK: Record<AddressSource, number> = { tracker: 0, lan: 0, dht: 0, relay: 0, session: 1, peer: 2 };
 
 export class PeerBook {
   readonly #random: Random;
@@ -53,7 +54,8 @@ export class PeerBook {
   /** Remembers that hosts of `disk` may be at `address`; one that calls on the LAN is there now. False when there is no room. */
   add(disk: DiskId, address: Address, namedBy: AddressSource): boolean {
     // A key of the DHT ends with the run of its host, whoever named it.
-    const source = dhtKeyOf(address) === null ? namedBy : 'dht';
+    const through = relayedHostOf(address);
+    const source = dhtKeyOf(address) !== null ? 'dht' : through !== null ? 'relay' : namedBy;
     if (this.#own.has(address)) return false;
     const known = this.#entries.get(address);
     if (known !== undefined) {
@@ -71,7 +73,7 @@ export class PeerBook {
       source,
       state: 'waiting',
       dueUs: 0,
-      host: null,
+      host: through,
     });
     return true;
   }

@@ -1,11 +1,11 @@
-/** Hosts behind NATs of their own: they meet in a DHT and punch through. */
+/** Hosts behind NATs of their own: they meet in a DHT and punch through, or go through a host that both reach. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { makeNatWorld, type NatWorld, type Place } from './nat-world.ts';
 import { pattern } from './nbd.ts';
 import { DISK, exported, firstDifference, MIB, pull } from './network.ts';
-import { Host, type Json, temporaryFolder } from './processes.ts';
+import { eventually, Host, type Json, temporaryFolder } from './processes.ts';
 
 /** Starts the agent at its place, in the DHT. */
 function startAt(host: Host, world: NatWorld, { prefix, address }: Place): Promise<unknown> {
@@ -47,4 +47,30 @@ test.serial('two hosts behind two NATs punch through, and a disk moves', async (
   t.is(firstDifference(await exported(office, folder), content), -1);
   await office.ok('disk', 'take', DISK);
   t.like(await office.info(DISK), { epoch: 2, ownerHostId: office.id });
+});
+
+test.serial('two NATs that cannot be punched: the hosts go through one of the same roster', async (t) => {
+  const world = await makeNatWorld(t, ['random', 'random']);
+  const { folder, content, home, office } = await twoHosts(t, world);
+  const keeper = new Host(t, folder, 'keeper');
+  await startAt(keeper, world, world.open);
+  await home.invite(keeper, DISK, 'reader');
+  await home.invite(office, DISK);
+  await Promise.all([keeper.connectedTo(home), keeper.connectedTo(office)]);
+  await office.connectedTo(home);
+  const { peers } = (await office.call('peer.ls', {})) as { peers: Json[] };
+  t.is(peers.find((peer) => peer.hostId === home.id)?.address, `${home.id}.relay:1`);
+  await pull(office);
+  t.is(firstDifference(await exported(office, folder), content), -1);
+  await office.ok('disk', 'take', DISK);
+  t.like(await office.info(DISK), { epoch: 2, ownerHostId: office.id });
+
+  // Without the host between them they are apart, and together again once it is back.
+  await keeper.stop();
+  await eventually('office has lost home', async () => {
+    const now = (await office.call('peer.ls', {})) as { peers: Json[] };
+    return now.peers.length === 0;
+  });
+  await startAt(keeper, world, world.open);
+  await office.connectedTo(home);
 });

@@ -1,7 +1,7 @@
 /** What an agent is composed of, and what it makes a disk of. The real parts are put in by run.ts, simulated ones by tests. */
 import type { Address, Clock, HostId, Random, Storage, Transport } from '@diskswarm/core';
 import type { HostKeys } from '@diskswarm/identity';
-import type { Dht, PeerStream, Segment, StreamHandlers, TrackerClient } from '@diskswarm/swarm';
+import type { Dht, PeerStream, RelayView, Segment, StreamHandlers, TrackerClient } from '@diskswarm/swarm';
 import type { AttachmentOpener } from '../attachment/attachment.ts';
 import type { InitialRecords } from './disk-records.ts';
 import type { Environment, Log } from './environment.ts';
@@ -29,9 +29,21 @@ export interface AgentOptions {
   readonly segmentOf: ((listen: Address) => Segment) | null;
   /** The DHT that the transport dials in, to be found there. @default null: stay out */
   readonly dht?: Dht | null;
+  /** The way through other hosts, and for them through this one. @default null: none */
+  readonly relay?: RelayPort | null;
   /** Chunk bytes per second; null for no limit. */
   readonly uploadBytesPerSecond: number | null;
   readonly downloadBytesPerSecond: number | null;
+}
+
+/** What goes through hosts that others are connected to; its addresses are the transport's to dial. */
+interface RelayPort {
+  /** Lends it the sessions; before, it refuses everything. */
+  attach(view: RelayView): void;
+  /** Whether a stream with this label is its to judge. */
+  owns(label: string): boolean;
+  /** Null refuses the stream. */
+  onStream(stream: PeerStream): StreamHandlers | null;
 }
 
 /** A disk to make from an image. */

@@ -88,7 +88,7 @@ export class Agent {
 
   /** Opens what is durable and begins to serve; resolves with the address peers connect to. */
   async start(): Promise<Address> {
-    const { storage, clock, random, transport, keys, opener, log, bootId, socketFor } = this.#options;
+    const { storage, clock, random, transport, relay, keys, opener, log, bootId, socketFor } = this.#options;
     const meta = await MetaTable.open(storage, META_PATH);
     const store = await PackStore.open(storage, {
       random,
@@ -107,7 +107,8 @@ export class Agent {
       clock,
       random,
       keys,
-      onStream: (stream) => this.migrations?.onStream(stream) ?? null,
+      onStream: (stream) =>
+        relay?.owns(stream.label) ? relay.onStream(stream) : (this.migrations?.onStream(stream) ?? null),
       uploadBytesPerSecond: this.#options.uploadBytesPerSecond,
       downloadBytesPerSecond: this.#options.downloadBytesPerSecond,
       onMisbehaviour: (host, error) =>

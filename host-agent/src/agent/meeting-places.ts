@@ -1,5 +1,6 @@
 /**
- * Where this host looks for the others of each disk: at trackers, on the LAN, in the DHT, and at addresses that were named.
+ * Where this host looks for the others of each disk: at trackers, on the LAN, in the DHT, at addresses that were named, and by way
+ * of hosts that are connected.
  *
  * Whatever is found is a candidate address of the swarm, which dials it and lets it prove itself. A disk's trackers are the
  * agent's and those of its invitation. Which hosts then share what is left to the swarm and the disks.
@@ -17,10 +18,11 @@ import type { AgentOptions } from './agent-options.ts';
 import { diskKey } from './disk-records.ts';
 import type { ManagedDisk } from './managed-disk.ts';
 import type { MetaTable } from './meta-table.ts';
+import { MissingHosts } from './missing-hosts.ts';
 
 type Options = Pick<
   AgentOptions,
-  'clock' | 'random' | 'trackerClient' | 'log' | 'trackers' | 'peers' | 'segmentOf' | 'dht'
+  'clock' | 'random' | 'trackerClient' | 'log' | 'trackers' | 'peers' | 'segmentOf' | 'dht' | 'relay' | 'keys'
 >;
 
 /** Trackers and addresses that a disk's invitation named. */
@@ -34,6 +36,8 @@ export class MeetingPlaces {
   readonly #swarm: Swarm;
   readonly #meta: MetaTable;
   readonly #announcers = new Map<DiskId, DiskAnnouncer>();
+  readonly #disks = new Map<DiskId, ManagedDisk>();
+  readonly #missing: MissingHosts;
   #listenPort = 0;
   readonly #dht: DhtDiscovery | null;
   #lan: LanDiscovery | null = null;
@@ -42,7 +46,20 @@ export class MeetingPlaces {
     this.#options = options;
     this.#swarm = swarm;
     this.#meta = meta;
-    const { dht = null, clock, random, log } = options;
+    const { dht = null, clock, random, log, relay, keys } = options;
+    this.#missing = new MissingHosts({
+      clock,
+      self: keys.hostId,
+      disks: () => [...this.#disks.values()].map(({ disk, records }) => ({ disk, roster: records.roster })),
+      connected: () => swarm.peers().map(({ host }) => host),
+      onMissing: (disk, address) => this.#add(disk, address, 'relay'),
+    });
+    relay?.attach({
+      peers: () => swarm.peers(),
+      openStream: (host, label, handlers) => swarm.openStream(host, label, handlers),
+      admitsBoth: (one, other) =>
+        [...this.#disks.values()].some(({ peers }) => peers.admits(one) && peers.admits(other)),
+    });
     const onPeers = (disk: DiskId, addresses: readonly Address[]): void => {
       for (const address of addresses) this.#add(disk, address, 'dht');
     };
@@ -53,8 +70,9 @@ export class MeetingPlaces {
 
   /** Begins; `listen` is where this host accepts connections. ADDRESS_UNAVAILABLE. */
   async start(listen: Address): Promise<void> {
-    const { clock, random, segmentOf } = this.#options;
+    const { clock, random, segmentOf, relay = null } = this.#options;
     this.#listenPort = parseAddress(listen).port;
+    if (relay !== null) this.#missing.start();
     if (segmentOf === null) return;
     this.#lan = new LanDiscovery({
       segment: segmentOf(listen),
@@ -68,6 +86,7 @@ export class MeetingPlaces {
 
   /** Says goodbye everywhere and ends. Idempotent. */
   async stop(): Promise<void> {
+    this.#missing.stop();
     await Promise.all([
       this.#lan?.stop(),
       this.#dht?.stop(),
@@ -78,6 +97,7 @@ export class MeetingPlaces {
   /** Looks for hosts of the disk from now on. */
   meet(disk: ManagedDisk): void {
     const { clock, random, trackerClient, trackers, peers } = this.#options;
+    this.#disks.set(disk.disk, disk);
     const places = placesOf(this.#meta.get(diskKey(disk.disk, 'places')));
     for (const address of [...peers, ...places.addresses]) this.#add(disk.disk, address, 'peer');
     const announcer = new DiskAnnouncer({
@@ -100,6 +120,7 @@ export class MeetingPlaces {
 
   /** Looks for them no more. */
   async leave(disk: DiskId): Promise<void> {
+    this.#disks.delete(disk);
     this.#lan?.removeDisk(disk);
     await Promise.all([this.#announcers.get(disk)?.stop(), this.#dht?.removeDisk(disk)]);
     this.#announcers.delete(disk);

@@ -13,6 +13,7 @@ import {
   DhtNode,
   httpTracker,
   MulticastSegment,
+  RelayTransport,
   RoutedTransport,
 } from '@diskswarm/swarm/transport';
 import { workerOpener } from '../attachment/worker-attachment.ts';
@@ -59,11 +60,12 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
     const storage = new FolderStorage(state.dir);
     const direct = options.transport ?? createTlsTransport();
     const dht = options.dht === undefined ? null : dhtNodeOf(options.dht, options.listen);
+    const relay = new RelayTransport();
     const agent = new Agent({
       storage,
       clock: systemClock,
       random: systemRandom,
-      transport: dht === null ? direct : new RoutedTransport(direct, dht),
+      transport: dht === null ? direct : new RoutedTransport(direct, dht, relay),
       trackerClient: httpTracker,
       keys: await loadHostKeys(storage, systemRandom),
       opener: workerOpener(state.dir, (message) => options.log.error({}, message)),
@@ -76,6 +78,7 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
       peers: options.peers,
       segmentOf: options.lan === true ? (listen) => new MulticastSegment(listen) : null,
       dht,
+      relay: dht === null ? null : relay,
       uploadBytesPerSecond: options.uploadLimit,
       downloadBytesPerSecond: options.downloadLimit,
     });

@@ -36,13 +36,19 @@ export class SocketConnection implements Connection {
   #error: Error | undefined;
   #ended = false;
 
-  /** Takes over a connected socket on which nothing was read yet; `reads` is the hook it was opened with, if any. */
-  constructor(socket: Socket, options: { initiator: boolean; binding: Uint8Array; reads?: ReadHook }) {
+  /**
+   * Takes over a connected socket on which nothing was read yet; `reads` is the hook it was opened with, if any.
+   * `remoteAddress` where the socket itself does not know it. @default the socket's
+   */
+  constructor(
+    socket: Socket,
+    options: { initiator: boolean; binding: Uint8Array; reads?: ReadHook; remoteAddress?: Address },
+  ) {
     this.#socket = socket;
     this.initiator = options.initiator;
     this.binding = options.binding;
     this.#reads = options.reads;
-    this.remoteAddress = formatAddress(socket.remoteAddress ?? '?', socket.remotePort ?? 0);
+    this.remoteAddress = options.remoteAddress ?? formatAddress(socket.remoteAddress ?? '?', socket.remotePort ?? 0);
     socket.on('error', (error) => {
       this.#error ??= error;
     });

@@ -6,7 +6,9 @@
  * therefore differs for every connection and on both sides of anybody in the middle.
  */
 import { constants } from 'node:crypto';
-import { connect, createSecureContext, TLSSocket } from 'node:tls';
+import type { Duplex } from 'node:stream';
+import { connect, createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import type { Address, Connection } from '@diskswarm/core';
 import { createThrowAwayCertificate } from './certificate.ts';
 import { SocketConnection } from './socket-connection.ts';
 import { SocketTransport } from './socket-transport.ts';
@@ -16,13 +18,7 @@ const BINDING_LABEL = 'EXPORTER-diskswarm-lane';
 
 /** A transport with a certificate of its own; one per agent run. */
 export function createTlsTransport(): SocketTransport {
-  const secureContext = createSecureContext({
-    ...createThrowAwayCertificate(),
-    minVersion: 'TLSv1.3',
-    maxVersion: 'TLSv1.3',
-    ciphers: 'TLS_AES_128_GCM_SHA256',
-    secureOptions: constants.SSL_OP_NO_TICKET,
-  });
+  const secureContext = createContext();
   return new SocketTransport({
     open: (options) => connect({ ...options, secureContext, servername: '', rejectUnauthorized: false }),
     handshake: async (socket, reads) => {
@@ -31,11 +27,39 @@ export function createTlsTransport(): SocketTransport {
           ? socket
           : new TLSSocket(socket, { isServer: true, secureContext, requestCert: false });
       await handshakeOf(secure, reads !== undefined);
-      const binding = secure.exportKeyingMaterial(BINDING_BYTES, BINDING_LABEL, Buffer.alloc(0));
-      const common = { initiator: reads !== undefined, binding: new Uint8Array(binding) };
+      const common = { initiator: reads !== undefined, binding: bindingOf(secure) };
       return new SocketConnection(secure, reads === undefined ? common : { ...common, reads });
     },
   });
+}
+
+/** TLS over a stream that is there already; the connection says that its other end is at `remoteAddress`. */
+export type TlsOver = (stream: Duplex, initiator: boolean, remoteAddress: Address) => Promise<Connection>;
+
+/** With a certificate of its own, as the transport's. */
+export function createTlsOver(): TlsOver {
+  const secureContext = createContext();
+  return async (stream, initiator, remoteAddress) => {
+    const secure = initiator
+      ? connect({ socket: stream, secureContext, servername: '', rejectUnauthorized: false })
+      : new TLSSocket(stream, { isServer: true, secureContext, requestCert: false });
+    await handshakeOf(secure, initiator);
+    return new SocketConnection(secure, { initiator, binding: bindingOf(secure), remoteAddress });
+  };
+}
+
+function createContext(): SecureContext {
+  return createSecureContext({
+    ...createThrowAwayCertificate(),
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+    ciphers: 'TLS_AES_128_GCM_SHA256',
+    secureOptions: constants.SSL_OP_NO_TICKET,
+  });
+}
+
+function bindingOf(secure: TLSSocket): Uint8Array {
+  return new Uint8Array(secure.exportKeyingMaterial(BINDING_BYTES, BINDING_LABEL, Buffer.alloc(0)));
 }
 
 function handshakeOf(secure: TLSSocket, initiator: boolean): Promise<void> {

@@ -82,7 +82,7 @@ export function registerDaemonCommands(program: Command, action: Action): void {
       [],
     )
     .option('--lan', 'find hosts on the same network segment by multicast, and be found')
-    .option('--dht', 'find hosts in the DHT of the hyperdht network, through NATs, and be found')
+    .option('--dht', 'find hosts in the DHT of the hyperdht network, through NATs or other hosts, and be found')
     .option(
       '--bootstrap <host:port>',
       'a node of another DHT than the public one, up to 16 times',
