@@ -124,6 +124,8 @@ test.serial(
         return vm.pid === null && vm;
       });
       t.is(left.state, 'moved');
+      t.is((await here.run(['vm', 'start', VM])).errorCode, 'NOT_OWNER');
+      t.like(await vmOf(here), { state: 'moved' });
       t.is((await here.info(DISK)).attached, null);
       [here, there] = [there, here];
     }

@@ -114,9 +114,10 @@ export async function vmOf(host: Host): Promise<Json | null> {
   return vms.find(({ name }) => name === VM) ?? null;
 }
 
-/** Machines run in the folder of their host, and outlive its agent. */
+/** Machines run in the folder of their host, and outlive its agent. A folder in another mount namespace is named as it is there. */
 export function machinesOf(host: Host): number[] {
-  return processesIn([fs.realpathSync(host.state)]);
+  const inside = /^\/proc\/\d+\/root(\/.*)$/.exec(host.state)?.[1];
+  return processesIn([inside ?? fs.realpathSync(host.state)]);
 }
 
 /** Processes whose working directory lies in one of the folders. */

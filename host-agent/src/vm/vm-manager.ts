@@ -86,12 +86,18 @@ export class VmManager {
     return vm;
   }
 
-  /** Starts a machine for the user of this host; its arguments are allowed here from now on. */
+  /** Starts a machine for the user of this host; its arguments are allowed here from now on. One that cannot start is what it was. */
   async startNew(wanted: WantedVm): Promise<Vm> {
     const definition = await this.#define(wanted);
     await this.allow(definition.args);
+    const before = this.#vms.get(wanted.name)?.record;
     const vm = await this.make(definition);
-    await vm.start();
+    try {
+      await vm.start();
+    } catch (error) {
+      if (before !== undefined) await vm.note({ state: before.state, reason: before.reason });
+      throw error;
+    }
     return vm;
   }
 
