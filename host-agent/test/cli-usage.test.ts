@@ -129,6 +129,8 @@ test.serial('wrong usage ends with 2, and with --json says so in a document', as
     'agent --listen nowhere',
     'agent --tracker udp://x',
     'agent --upload-limit 1.5M',
+    'agent --bootstrap 10.0.0.1:7',
+    'agent --dht --bootstrap nowhere',
     'owner',
   ];
   for (const line of lines) {

@@ -10,6 +10,7 @@ import {
   type Clock,
   type DiskId,
   DiskswarmError,
+  fromHex,
   hasCode,
   type Random,
   sleep,
@@ -87,12 +88,16 @@ export class DhtDiscovery {
     if (meeting === undefined) return;
     this.#meetings.delete(disk);
     meeting.end.abort();
-    const goodbyes = [...meeting.topics].map((topic) => this.#options.dht.leave(Buffer.from(topic, 'hex')));
+    // Behind a question that is under way, which would announce this host once more.
+    const goodbyes = async (): Promise<void> => {
+      await meeting.running;
+      await Promise.all([...meeting.topics].map((topic) => this.#options.dht.leave(fromHex(topic))));
+    };
     let timer = { cancel: (): void => undefined };
     const late = new Promise<void>((resolve) => {
       timer = this.#options.clock.setTimer(GOODBYE_MS, resolve, { background: true });
     });
-    await Promise.race([Promise.allSettled([meeting.running, ...goodbyes]), late]);
+    await Promise.race([goodbyes(), late]);
     timer.cancel();
   }
 

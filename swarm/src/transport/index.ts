@@ -1,7 +1,7 @@
 /**
- * The real network: TLS on TCP, plain TCP for benchmarks, HTTP to trackers, multicast on the LAN, Noise in the DHT, ways through other hosts. A module of
- * its own, so that an import of it is visible; everything else in this package runs over core's Transport and is reachable by
- * the simulator.
+ * The real network: TLS on TCP, plain TCP for benchmarks, HTTP to trackers, multicast on the LAN, Noise in the DHT, ways through
+ * other hosts. A module of its own, so that an import of it is visible; everything else in this package runs over core's
+ * Transport and is reachable by the simulator.
  */
 export { DhtNode, type DhtNodeOptions } from './dht/dht-node.ts';
 export { httpTracker } from './http-tracker.ts';

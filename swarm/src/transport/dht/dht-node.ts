@@ -85,7 +85,7 @@ export class DhtNode implements Dht {
     const late = new Promise((resolve) => {
       timer = setTimeout(resolve, GOODBYE_MS);
     });
-    await Promise.race([this.#server?.close(), late]);
+    await Promise.race([this.#server?.close().catch(() => undefined), late]);
     clearTimeout(timer);
     await dht.destroy({ force: true });
   }
@@ -94,10 +94,11 @@ export class DhtNode implements Dht {
     await this.#listening;
     const dht = this.#dht;
     if (dht === null) throw new DiskswarmError('ABORTED', 'the agent left the DHT');
-    const query = dht.announce(topic, this.#keyPair, this.#server?.relayAddresses ?? []);
     const found = new Set<Address>();
+    let answered = false;
     let failure: unknown;
     try {
+      const query = dht.announce(topic, this.#keyPair, this.#server?.relayAddresses ?? []);
       for await (const { peers } of query) {
         for (const { publicKey, relayAddresses } of peers) {
           if (publicKey.equals(this.#keyPair.publicKey)) continue;
@@ -105,10 +106,11 @@ export class DhtNode implements Dht {
           found.add(dhtAddressOf(publicKey));
         }
       }
+      answered = query.successes > 0;
     } catch (error) {
       failure = error;
     }
-    if (query.successes === 0) {
+    if (!answered) {
       const why = 'no node of the DHT answers: is the network there, and --bootstrap right?';
       throw new DiskswarmError('PEER_UNREACHABLE', why, { cause: failure });
     }
