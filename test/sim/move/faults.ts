@@ -44,6 +44,10 @@ function cancel({ runner }: Move): void {
   }
 }
 
+function stop(world: MoveWorld, host: MoveHost): void {
+  host.stop().catch((error: unknown) => world.fail(error));
+}
+
 function killQemu(host: MoveHost): void {
   for (const qemu of host.machines()) qemu.end('killed');
 }
@@ -57,6 +61,8 @@ const FAULTS = {
       to.kill('crash');
     },
   },
+  'source stops': { strike: ({ world, from }) => stop(world, from) },
+  'destination stops': { strike: ({ world, to }) => stop(world, to) },
   'source qemu': { endsGuest: true, strike: ({ from }) => killQemu(from) },
   'destination qemu': { endsGuest: true, strike: ({ to }) => killQemu(to) },
   'source power': { endsGuest: true, strike: ({ from }) => from.kill('power cut') },

@@ -24,6 +24,8 @@ import { simMachinery } from './sim-machinery.ts';
 import { SimQemu } from './sim-qemu.ts';
 
 const PORT = 7000;
+/** What was told to end has to end within this. */
+const STOP_MS = 15_000;
 const TRACKER = 'http://tracker.example/announce';
 
 /** The agent and what it runs machines with, in one process. */
@@ -127,6 +129,19 @@ export class MoveHost {
     this.world.later(this.restartMs, () => {
       if (this.machine.incarnation === incarnation) this.boot().catch((error: unknown) => this.world.fail(error));
     });
+  }
+
+  /** The agent is told to end, as by a supervisor that starts it again. */
+  async stop(): Promise<void> {
+    const { running } = this;
+    const { incarnation } = this.machine;
+    if (running === null) return;
+    this.#running = null;
+    running.vms.stop();
+    const ended = await Promise.race([running.agent.stop().then(() => true), this.world.pause(STOP_MS)]);
+    if (this.machine.incarnation !== incarnation) return;
+    if (ended !== true) throw new Error(`the agent at ${this.name} does not end`);
+    this.kill('crash');
   }
 
   /** Starts the agent, as run.ts does. */
