@@ -52,8 +52,8 @@ export interface SourceOptions {
   readonly throttle: ThrottlePolicy;
 }
 
-/** What chunks get of the link while memory waits. In `precopy` the pause waits for what the rounds did not bring. */
-const BACKGROUND_PART: Readonly<Record<DiskMode, number>> = { precopy: 0.5, hybrid: 0.25, postcopy: 0.1 };
+/** What chunks get of the link while memory waits. In `precopy` the pause waits for what the rounds did not bring; else a longer copy of the memory costs more. */
+const BACKGROUND_PART: Readonly<Record<DiskMode, number>> = { precopy: 0.5, hybrid: 0.1, postcopy: 0.1 };
 
 export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect> {
   readonly to: HostId;

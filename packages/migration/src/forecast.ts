@@ -82,7 +82,7 @@ const PAUSE_ROUND_TRIPS = 6;
 /** The source gives up a pause that takes longer (source.ts). */
 const LONGEST_PAUSE_MS = 30_000;
 /** Rounds of the disks beside the memory leave it at least this part of the link. */
-const MEMORY_SHARE: Readonly<Record<DiskMode, number>> = { precopy: 0.5, hybrid: 0.75, postcopy: 0.9 };
+const MEMORY_SHARE: Readonly<Record<DiskMode, number>> = { precopy: 0.5, hybrid: 0.9, postcopy: 0.9 };
 /** QEMU slows the guest by this much at first, then by so much more in each pass, up to the last (its defaults, version 7.2). */
 const THROTTLE = { first: 0.2, step: 0.1, most: 0.99 };
 /** A pass over the memory is the last one looked at: a copy that did not end by then does not. */
