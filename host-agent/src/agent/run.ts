@@ -101,6 +101,7 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
         stop: async () => {
           try {
             await control.stop();
+            migrations.stop();
             vms.stop();
             await agent.stop();
           } finally {

@@ -69,6 +69,11 @@ export class Migrations implements MigrationPort {
     await this.#unfinished.settle();
   }
 
+  /** Before anything else of the agent ends: what that breaks is no failure of a move. */
+  stop(): void {
+    for (const runner of [...this.#leaving.values(), ...this.#arriving.values()]) runner.halt();
+  }
+
   /** Moves a machine to a connected host; what becomes of it is in the runner's state. VM_STATE, PEER_UNREACHABLE. */
   async leave(vm: Vm, to: HostId, options: MigrateOptions): Promise<SourceRunner> {
     const { version } = await this.#vms.machinery.program();

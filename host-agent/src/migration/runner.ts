@@ -14,6 +14,7 @@ export abstract class Runner<State, Event, Effect> {
   /** Ends what waits for this migration. */
   protected readonly over = new AbortController();
   #state: State;
+  #halted = false;
   readonly #apply: (state: State, event: Event) => { readonly state: State; readonly effects: readonly Effect[] };
 
   constructor(
@@ -30,8 +31,14 @@ export abstract class Runner<State, Event, Effect> {
     return this.#state;
   }
 
+  /** The agent ends: nothing follows any more, as if it had died. The next one puts in order what is under way. */
+  halt(): void {
+    this.#halted = true;
+  }
+
   /** Applies an event and starts its effects. */
   protected feed(event: Event): void {
+    if (this.#halted) return;
     const step = this.#apply(this.#state, event);
     this.#state = step.state;
     this.run(step.effects);

@@ -137,6 +137,7 @@ export class MoveHost {
     const { incarnation } = this.machine;
     if (running === null) return;
     this.#running = null;
+    running.migrations.stop();
     running.vms.stop();
     const ended = await Promise.race([running.agent.stop().then(() => true), this.world.pause(STOP_MS)]);
     if (this.machine.incarnation !== incarnation) return;

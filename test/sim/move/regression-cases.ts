@@ -18,4 +18,9 @@ export const REGRESSION_CASES: readonly RegressionCase[] = [
     name: 'hybrid, 1 disks, seed 1: cancel 0 ms after 1. home qemu says MIGRATION device',
     found: 'QEMU ran its guest again while the exports still refused writes, and the guest saw an I/O error',
   },
+  {
+    name: 'hybrid, 1 disks, seed 1: destination stops 0 ms after 1. office qemu says RESUME',
+    found:
+      'a destination that was told to end took its own shutdown for a failure, and ended the machine it had accepted',
+  },
 ];
