@@ -163,6 +163,13 @@ test.serial('several disks of a machine move as one, there and back', async (t) 
       t.like((await there.info(name)).attached, { state: 'writable', clients: 1 });
       await there.ok('disk', 'wait', name, '--complete', '--timeout', '60');
     }
+    const groups = await Promise.all(
+      [DISK, 'data'].map(
+        async (name) => ((await there.ok('disk', 'history', name)).generations as Json[]).at(-1)?.group,
+      ),
+    );
+    t.regex(String(groups[0]), /^[0-9a-f]{32}$/);
+    t.is(groups[1], groups[0], 'what both disks held in the pause belongs together');
     await runsOnAt(t, there, guest);
     await eventually('the old QEMU is gone', () => machinesIn(here.state).length === 0);
     [here, there] = [there, here];

@@ -47,6 +47,7 @@ export function historyOf(disk: ManagedDisk): HistoryEntry[] {
     hostId: generation.host,
     time: new Date(generation.wallMs).toISOString(),
     kept: generation.kept,
+    group: generation.group ?? null,
   }));
 }
 

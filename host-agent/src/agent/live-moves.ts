@@ -10,7 +10,7 @@ import { LiveHandOver } from './live-hand-over.ts';
 export interface LiveMovesOptions {
   /** `live`: a connected client does not matter, its guest is stopped. */
   readonly hold: (options: { live: boolean }) => Promise<void>;
-  readonly seal: () => Promise<Generation>;
+  readonly seal: (group: string | null) => Promise<Generation>;
   /** Runs the hand-over, in turn with other structural work. */
   readonly handOver: (to: HostId, around: (run: () => Promise<void>) => Promise<void>) => Promise<void>;
   /** Why the hand-over ended without a relinquish; null when it did not. */
@@ -26,10 +26,10 @@ export class LiveMoves {
     this.#options = options;
   }
 
-  /** Hands the disk over while its guest moves too: the steps happen when the migration says so. Other structural work waits meanwhile. */
-  handOver(to: HostId): LiveHandOver {
+  /** Hands the disk over while its guest moves too: the steps happen when the migration says so. Other structural work waits meanwhile. `group`: of the final seals of the machine's disks. */
+  handOver(to: HostId, group: string | null = null): LiveHandOver {
     const { hold, seal, handOver, failure } = this.#options;
-    const leaving = new LiveHandOver({ hold: () => hold({ live: true }), seal });
+    const leaving = new LiveHandOver({ hold: () => hold({ live: true }), seal: () => seal(group) });
     leaving.begin(
       () =>
         handOver(to, async (run) => {
@@ -57,7 +57,7 @@ export class LiveMoves {
 
   /** Its seal step. */
   finalSeal(): Promise<Generation> {
-    return this.#leaving?.finalSeal() ?? this.#options.seal();
+    return this.#leaving?.finalSeal() ?? this.#options.seal(null);
   }
 
   /** Resolves when an offer may be accepted. */

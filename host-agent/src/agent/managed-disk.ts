@@ -149,7 +149,7 @@ export class ManagedDisk {
     });
     this.live = new LiveMoves({
       hold: (options) => this.attachment.hold(options),
-      seal: async () => (await this.#sealer.seal({ signal: this.#closing.signal })).generation,
+      seal: async (group) => (await this.#sealer.seal({ signal: this.#closing.signal, group })).generation,
       handOver: (to, around) => this.#turns.run(() => around(() => this.ownership.tellSource({ kind: 'start', to }))),
       failure: () => {
         const { source } = this.ownership;

@@ -61,6 +61,20 @@ interface Cut extends SealResult {
   readonly layers: number;
 }
 
+export interface SealWishes {
+  readonly signal: AbortSignal;
+  /** One that only a migration needs, which history does not show. */
+  readonly transient?: boolean;
+  /** What the disks of a machine are sealed as together, 16 bytes in hex. */
+  readonly group?: string | null;
+}
+
+/** What a generation is besides its content. */
+interface Mark {
+  readonly kept: boolean;
+  readonly group: string | null;
+}
+
 export class DiskSealer {
   readonly #options: DiskSealerOptions;
 
@@ -68,33 +82,34 @@ export class DiskSealer {
     this.#options = options;
   }
 
-  /** The newest generation, with all that was written up to the call; `transient`: one that only a migration needs, which history does not show. Not reentrant. SEAL_NEEDS_CHUNKS where remainders are not to be had. */
-  async seal({ signal, transient = false }: { signal: AbortSignal; transient?: boolean }): Promise<SealOutcome> {
+  /** The newest generation, with all that was written up to the call. Not reentrant. SEAL_NEEDS_CHUNKS where remainders are not to be had. */
+  async seal({ signal, transient = false, group = null }: SealWishes): Promise<SealOutcome> {
+    const wishes = { kept: !transient, group };
     let changedPieces = 0;
     for (;;) {
-      const round = await this.#sealFrozen(signal, transient);
+      const round = await this.#sealFrozen(signal, wishes);
       changedPieces += round.changedPieces;
       if (!round.more) return { generation: round.generation, changedPieces };
     }
   }
 
   /** Seals what can be frozen now; `more` when seals that failed left so many layers that the newest writes had no place among them. */
-  async #sealFrozen(signal: AbortSignal, transient: boolean): Promise<SealOutcome & { readonly more: boolean }> {
+  async #sealFrozen(signal: AbortSignal, wishes: Mark): Promise<SealOutcome & { readonly more: boolean }> {
     const { name, records } = this.#options;
     const attachment = this.#options.attachment();
     const { head } = records;
     if (head === null)
       throw new DiskswarmError('GENERATION_NOT_FOUND', `disk "${name}" has no generation yet`, { data: { name } });
     if (!attachment.writable && !(await attachment.hasOverlay()))
-      return { generation: await this.#kept(head, transient), changedPieces: 0, more: false };
+      return { generation: await this.#marked(head, wishes), changedPieces: 0, more: false };
     const view = await this.#options.viewOf(head.id);
     const layers = await this.#layers(attachment, view);
     try {
       const cut = await this.#cut(layers, view, signal);
-      if (cut === null) return { generation: await this.#kept(head, transient), changedPieces: 0, more: false };
+      if (cut === null) return { generation: await this.#marked(head, wishes), changedPieces: 0, more: false };
       // What a user keeps follows a transient one even where nothing was written since.
-      const same = cut.changedPieces === 0 && (transient || head.kept);
-      const generation = same ? head : await this.#record(head, cut.root, !transient);
+      const same = cut.changedPieces === 0 && serves(head, wishes);
+      const generation = same ? head : await this.#record(head, cut.root, wishes);
       this.#assertHead(generation);
       if (generation !== head) {
         await this.#options.content.adoptSealed(generation);
@@ -193,10 +208,10 @@ export class DiskSealer {
     }
   }
 
-  /** Nothing was written since `head`: it is the answer, or the kept generation of what it holds where it is transient. */
-  async #kept(head: Generation, transient: boolean): Promise<Generation> {
-    if (transient || head.kept) return head;
-    const generation = await this.#record(head, head.root, true);
+  /** Nothing was written since `head`: it is the answer, or another generation of what it holds, marked as is wished. */
+  async #marked(head: Generation, wishes: Mark): Promise<Generation> {
+    if (serves(head, wishes)) return head;
+    const generation = await this.#record(head, head.root, wishes);
     this.#assertHead(generation);
     await this.#options.content.adoptSealed(generation);
     const { resolver, writable } = this.#options.attachment();
@@ -216,7 +231,7 @@ export class DiskSealer {
   }
 
   /** Signs the next generation and makes it durable. */
-  #record(parent: Generation, root: PageId, kept: boolean): Promise<Generation> {
+  #record(parent: Generation, root: PageId, { kept, group }: Mark): Promise<Generation> {
     const { env, records } = this.#options;
     const { current } = records.chain;
     const { disk } = records;
@@ -229,8 +244,14 @@ export class DiskSealer {
       root,
       sizeBytes: parent.sizeBytes,
       kept,
+      group,
       wallMs: env.clock.wallMs(),
     };
     return records.offerGeneration(createGeneration(content, env.keys).bytes);
   }
+}
+
+/** A transient one is never wished for by itself; a kept one serves where it is of the group too. */
+function serves({ kept, group }: Generation, wishes: Mark): boolean {
+  return !wishes.kept || (kept && (wishes.group === null || wishes.group === group));
 }

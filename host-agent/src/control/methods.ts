@@ -74,6 +74,8 @@ export interface HistoryEntry {
   readonly hostId: string;
   readonly time: string;
   readonly kept: boolean;
+  /** What the disks of one machine were sealed as together; null for a disk by itself. */
+  readonly group: string | null;
 }
 
 export interface Percentiles {

@@ -199,7 +199,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
         this.throttle.end();
         this.#splitLink({ paused: true });
         this.work(async () => {
-          this.#handOvers = this.#disks.map((disk) => disk.live.handOver(this.to));
+          this.#handOvers = this.#disks.map((disk) => disk.live.handOver(this.to, this.state.plan.migration));
           await Promise.all(this.#handOvers.map((handOver) => handOver.held()));
           this.report.mark('held');
           this.feed({ kind: 'held' });

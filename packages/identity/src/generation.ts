@@ -3,13 +3,14 @@
  *
  * Decoding checks form and the signature of the host it names; `verifyGeneration` then checks that this host was entitled:
  * owner of the epoch by the chain, not revoked before it, not beyond the epoch's end. Only then may a generation count.
- * Encryption, memory images and groups are reserved: version 1 has no field for them, so a record that has one is refused.
+ * Encryption and memory images are reserved: version 1 has no field for them, so a record that has one is refused.
  */
 import {
   type ChunkId,
   type DiskId,
   DiskswarmError,
   type EpochRecordId,
+  fromHex,
   type GenerationId,
   type HostId,
   hasCode,
@@ -18,12 +19,15 @@ import {
   MAX_DISK_BYTES,
   RecordReader,
   SECTOR_BYTES,
+  toHex,
 } from '@diskswarm/core';
 import { type EpochChain, type EpochEntry, entryOf } from './epoch-chain.ts';
 import { HOST_BYTES, type HostKeys, hostFromBytes, hostKeysOf, hostToBytes } from './host-keys.ts';
 import { MAX_EPOCH, MAX_GENERATION_BYTES, MAX_SEQUENCE } from './limits.ts';
 import { memberOf, type Position, type Roster } from './roster.ts';
 import { openRecord, sealRecord } from './signed-record.ts';
+
+const GROUP_BYTES = 16;
 
 /** What the signer of a generation states. */
 export interface GenerationContent extends Position {
@@ -40,6 +44,8 @@ export interface GenerationContent extends Position {
   readonly sizeBytes: number;
   /** False for a snapshot that only a hand-over needed. */
   readonly kept: boolean;
+  /** Names, with 16 bytes in hex, what the disks of one machine were sealed as together; null, or left out, for a disk by itself. */
+  readonly group?: string | null;
   /** Milliseconds since 1970 by the signer's clock, for display only. */
   readonly wallMs: number;
 }
@@ -74,6 +80,7 @@ export function createGeneration(content: GenerationContent, keys: HostKeys): Ge
     size: content.sizeBytes,
     encryption: 0,
     kept: content.kept ? 1 : 0,
+    ...(content.group ? { group: fromHex(content.group) } : {}),
     time: content.wallMs,
     host: hostToBytes(keys.hostId),
   };
@@ -97,6 +104,7 @@ export function decodeGeneration(bytes: Uint8Array): Generation {
       'size',
       'encryption',
       'kept',
+      'group',
       'time',
       'host',
     ],
@@ -121,6 +129,7 @@ export function decodeGeneration(bytes: Uint8Array): Generation {
     root: id<ChunkId>('root'),
     sizeBytes,
     kept: reader.integer('kept', 0, 1) === 1,
+    group: reader.has('group') ? toHex(reader.bytes('group', { length: GROUP_BYTES })) : null,
     wallMs: reader.integer('time', 0, Number.MAX_SAFE_INTEGER),
     host: hostFromBytes(reader.bytes('host', { length: HOST_BYTES })),
     bytes: record.bytes,

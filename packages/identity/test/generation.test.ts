@@ -106,6 +106,19 @@ test('a forged signature and any changed byte are refused', (t) => {
   }
 });
 
+test('a generation may name the group it was sealed with, and keeps its id without one', (t) => {
+  const group = '0f'.repeat(16);
+  const grouped = generationIn(disk, start, home, { group });
+  t.is(decodeGeneration(grouped.bytes).group, group);
+  t.is(generationIn(disk, start, home).group, null);
+  t.not(grouped.id, generationIn(disk, start, home).id);
+  t.is(generationIn(disk, start, home, { group: null }).id, generationIn(disk, start, home).id);
+  t.is(
+    codeOf(() => generationIn(disk, start, home, { group: '0f'.repeat(15) })),
+    'FORMAT_INVALID',
+  );
+});
+
 test('reserved and unknown critical fields are refused', (t) => {
   const value = decodeCanonical(third.bytes, { maxBytes: 4096, what: 'generation' }) as { [key: string]: Decoded };
   for (const extra of [{ encryption: 1 }, { group: 'vm' }, { memory: 'image' }, { v: 2 }]) {
