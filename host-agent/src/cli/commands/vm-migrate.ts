@@ -50,6 +50,7 @@ export function registerVmMigrateCommands(vm: Command, action: Action): void {
       'bytes per second that this host sends for it, memory and disk together, for example 20M',
       (text) => parseRate('bandwidth', text),
     )
+    .option('--compress', 'send the memory compressed (zstd), which is the default', true)
     .option('--no-compress', 'send the memory as it is')
     .option('--auto-converge', 'slow the guest down when its memory changes faster than the link carries')
     .option(
