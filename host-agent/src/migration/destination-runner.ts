@@ -29,6 +29,7 @@ import type { VmManager } from '../vm/vm-manager.ts';
 import { checkArrival } from './arrival-check.ts';
 import { ArrivalStatistics } from './arrival-statistics.ts';
 import { destinationCapabilities, multifdParameters } from './memory-settings.ts';
+import { rememberRefusal } from './refused-offer.ts';
 import { Runner } from './runner.ts';
 
 /** While QEMU reads the state of its devices, which is short. */
@@ -319,6 +320,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
         );
       }
       if (vm === null) return;
+      if (this.state.finalAdopted) await rememberRefusal(this.#agent.env.meta, this.#disks, this.state.final ?? []);
       // What begins to run now would be found by nobody.
       await this.#launching.catch(() => {});
       await vm.release('stopped', `it was to come from host ${this.from}: ${message}`);

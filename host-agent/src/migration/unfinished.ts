@@ -10,6 +10,7 @@ import type { ManagedDisk } from '../agent/managed-disk.ts';
 import type { Vm } from '../vm/vm.ts';
 import type { VmManager } from '../vm/vm-manager.ts';
 import { withoutEnd } from './migration-report.ts';
+import { refusalOf, rememberRefusal } from './refused-offer.ts';
 
 const PUT_AWAY = 'the agent ended while the machine was on its way here';
 
@@ -32,15 +33,19 @@ export class Unfinished {
 
   /** Has offers wait; before any other host is heard. */
   expect(): void {
-    for (const vm of this.#vms.list()) {
-      if (vm.record.state !== 'incoming') continue;
-      for (const disk of vm.knownDisks())
-        disk.live.examineOffers(async (final) => {
-          await this.#done.promise;
-          const refused = this.#refused.get(disk);
-          this.#refused.delete(disk);
-          if (refused === final.id) throw new DiskswarmError('VM_STATE', PUT_AWAY);
-        });
+    const { meta } = this.#agent.env;
+    for (const disk of this.#agent.disks) {
+      const refused = refusalOf(meta, disk);
+      if (refused !== null) this.#refused.set(disk, refused);
+    }
+    const incoming = this.#vms.list().flatMap((vm) => (vm.record.state === 'incoming' ? vm.knownDisks() : []));
+    for (const disk of new Set([...incoming, ...this.#refused.keys()])) {
+      disk.live.examineOffers(async (final) => {
+        await this.#done.promise;
+        const refused = this.#refused.get(disk);
+        this.#refused.delete(disk);
+        if (refused === final.id) throw new DiskswarmError('VM_STATE', PUT_AWAY);
+      });
     }
   }
 
@@ -118,11 +123,11 @@ export class Unfinished {
 
   /** The source goes on once it has a signed refusal of what it offered; that was of the newest generation here. */
   async #putAway(vm: Vm): Promise<void> {
+    const disks = vm.disks().filter(({ records }) => records.head !== null);
+    const offered = disks.map(({ records }) => records.head!.id);
+    await rememberRefusal(this.#agent.env.meta, disks, offered);
+    for (const [index, disk] of disks.entries()) this.#refused.set(disk, offered[index]!);
     await vm.release('stopped', PUT_AWAY);
-    for (const disk of vm.disks()) {
-      const { head } = disk.records;
-      if (head !== null) this.#refused.set(disk, head.id);
-    }
   }
 
   /** The agent ended between two offers: a machine goes with all of its disks or with none, and one offer cannot be taken back. */

@@ -23,4 +23,9 @@ export const REGRESSION_CASES: readonly RegressionCase[] = [
     found:
       'a destination that was told to end took its own shutdown for a failure, and ended the machine it had accepted',
   },
+  {
+    name: 'hybrid, 1 disks, seed 1: cut 0 ms after 1. home hears confirmed; destination agent 40 ms after 1. home hears confirmed',
+    found:
+      'a destination that put a machine away and then died forgot that the offers of its disks were still to be refused',
+  },
 ];
