@@ -66,7 +66,8 @@ export function migrateHandlers(agent: Agent, vms: VmManager, migrations: Migrat
       await follow(
         agent,
         runner,
-        (state) => state.phase === 'ended' || (state.phase === 'post' && state.running),
+        // A host that has the machine and cannot be heard says no word of its running either.
+        (state) => state.phase === 'ended' || (state.phase === 'post' && (state.running || !runner.connected)),
         emit,
         signal,
       );

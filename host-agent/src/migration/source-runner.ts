@@ -152,6 +152,11 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     return this.#settled.promise;
   }
 
+  /** The other host can be heard. */
+  get connected(): boolean {
+    return this.#first.peers.link(this.to) !== undefined;
+  }
+
   /** Bytes of memory that left through streams. */
   get memoryBytes(): number {
     return this.#sender.sentBytes;

@@ -115,6 +115,8 @@ function watchLine(context: CommandContext, status: MigrationStatus): void {
 }
 
 function endOf({ name, to, record }: MigrationStatus): string {
+  if (record.runningAtMs == null)
+    return `host ${to.slice(0, 8)} has ${name}, and was lost before it said that it runs; look at \`diskswarm vm info ${name}\` there`;
   const pause = typeof record.stopToRunningMs === 'number' ? `, after a pause of ${record.stopToRunningMs} ms` : '';
   return `${name} runs on host ${to.slice(0, 8)} now${pause}; \`diskswarm vm migrate-status ${name} --watch\` shows the rest of its disks following`;
 }
