@@ -76,10 +76,13 @@ export function seriesOf(
 /** The figures that every row of this kind shows. */
 export function commonSeries(moves: Readonly<Record<string, readonly Move[]>>): Series[] {
   const all = Object.entries(moves);
+  const ended = all
+    .map(([name, list]) => [name, list.filter((move) => move.ended)] as const)
+    .filter(([, list]) => list.length > 0);
   return [
     ...all.map(([name, list]) => seriesOf(name, list, 'whole move', 's', ({ totalMs }) => totalMs / 1000)),
     ...all.map(([name, list]) => seriesOf(name, list, 'bytes on the line', 'MB', ({ wireBytes }) => wireBytes / 1e6)),
-    ...all.map(([name, list]) => seriesOf(name, list, 'STOP to RESUME', 'ms', (move) => move.stopToResumeMs)),
+    ...ended.map(([name, list]) => seriesOf(name, list, 'STOP to RESUME', 'ms', (move) => move.stopToResumeMs)),
     ...all.map(([name, list]) => seriesOf(name, list, 'longest silence of the ticker', 'ms', ({ gapMs }) => gapMs)),
   ];
 }
