@@ -91,6 +91,7 @@ export const MOVE_CHECKS = [
   'after each move the guest read back, past its cache, the file that it had written and fsynced before it',
 ];
 export const MOVE_NOTES = [
+  "The disk's content is text that zstd halves, and at this rate chunks travel compressed; the mirror sends its blocks as they are.",
   'The line is modelled (a FIFO with serialisation time, delay and tail drop between two network namespaces); TCP over it is real. Bytes are those of its IP packets, both directions.',
   'The guest is real and runs without hardware acceleration on the same two cores as everything else. Its ticker sleeps 10 ms between ticks; silences are measured where the ticks arrive.',
 ];
