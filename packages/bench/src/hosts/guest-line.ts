@@ -55,7 +55,14 @@ export class GuestLine {
       this.#answers.set(tag, resolve),
     );
     this.#current?.write(`\n@${tag} ${command.join(' ')}\n`);
-    const timer = setTimeout(() => this.#answers.get(tag)?.({ ok: false, words: ['no answer'] }), ANSWER_MS);
+    const silent = (): void => {
+      // Whether it runs and writes at all tells a guest that stands still from a command that was lost.
+      const since = (times: readonly number[]): number =>
+        times.filter((at) => at > performance.now() - ANSWER_MS).length;
+      const words = [`no answer in ${ANSWER_MS} ms, but ${since(this.ticks)} ticks and ${since(this.writes)} writes`];
+      this.#answers.get(tag)?.({ ok: false, words });
+    };
+    const timer = setTimeout(silent, ANSWER_MS);
     const { ok, words } = await answered;
     clearTimeout(timer);
     this.#answers.delete(tag);
