@@ -9,7 +9,7 @@ import { AdoptedMachine } from './adopted-machine.ts';
 import { NbdClient } from './nbd.ts';
 import { DISK } from './network.ts';
 import { eventually, Host, type Json, type Outcome, temporaryFolder } from './processes.ts';
-import { VmGuest } from './vm-guest.ts';
+import { machinesIn, VmGuest } from './vm-guest.ts';
 
 const IMAGE = { sizeBytes: 32 * 1024 * 1024, contentBytes: 8 * 1024 * 1024, bootBytes: 1024 * 1024 };
 const VM = 'desk';
@@ -72,17 +72,6 @@ async function startHome(t: ExecutionContext): Promise<{ folder: string; home: H
   const socket = path.join(folder, 'disk.sock');
   await home.ok('disk', 'attach', DISK, '--socket', socket);
   return { folder, home, image, socket };
-}
-
-/** QEMUs that run in a folder of the test. */
-function machinesIn(folder: string): number[] {
-  return fs.readdirSync('/proc').flatMap((entry) => {
-    try {
-      return fs.readlinkSync(`/proc/${entry}/cwd`).startsWith(`${folder}/`) ? [Number(entry)] : [];
-    } catch {
-      return []; // Not a process, or gone.
-    }
-  });
 }
 
 function startAgent(host: Host, peer?: Host): Promise<unknown> {

@@ -7,7 +7,7 @@ import { prepareGuest } from '@diskswarm/guest';
 import test, { type ExecutionContext } from 'ava';
 import { DISK } from './network.ts';
 import { eventually, Host, type Json, temporaryFolder } from './processes.ts';
-import { VmGuest } from './vm-guest.ts';
+import { machinesIn, VmGuest } from './vm-guest.ts';
 
 const IMAGE = { sizeBytes: 32 * 1024 * 1024, contentBytes: 8 * 1024 * 1024, bootBytes: 1024 * 1024 };
 const VM = 'desk';
@@ -57,17 +57,6 @@ async function startWorld(
   );
   await guest.ready();
   return { home, office, guest };
-}
-
-/** QEMUs that run in a folder of the test: machines outlive their agents. */
-function machinesIn(folder: string): number[] {
-  return fs.readdirSync('/proc').flatMap((entry) => {
-    try {
-      return fs.readlinkSync(`/proc/${entry}/cwd`).startsWith(`${folder}/`) ? [Number(entry)] : [];
-    } catch {
-      return []; // Not a process, or gone.
-    }
-  });
 }
 
 function startAgent(host: Host, peer?: Host): Promise<unknown> {

@@ -4,6 +4,7 @@
  * The guest's protocol (packages/guest) goes over a Unix socket in the folder of the host that runs it. Each command connects anew, because the machine
  * may be another process by then.
  */
+import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { type GuestArtefacts, guestArguments, parseGuestLine } from '@diskswarm/guest';
@@ -64,4 +65,15 @@ export class VmGuest {
       });
     });
   }
+}
+
+/** QEMUs that run in a folder of the test: machines outlive their agents. */
+export function machinesIn(folder: string): number[] {
+  return fs.readdirSync('/proc').flatMap((entry) => {
+    try {
+      return fs.readlinkSync(`/proc/${entry}/cwd`).startsWith(`${folder}/`) ? [Number(entry)] : [];
+    } catch {
+      return []; // Not a process, or gone.
+    }
+  });
 }

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { type GuestArtefacts, prepareGuest } from '@diskswarm/guest';
 import { DISK } from '../e2e/network.ts';
 import { Host, type Json, startTracker, temporaryFolder } from '../e2e/processes.ts';
-import { VmGuest } from '../e2e/vm-guest.ts';
+import { machinesIn, VmGuest } from '../e2e/vm-guest.ts';
 import { Markers } from './markers.ts';
 import { LINK_HOST, Relay } from './relay.ts';
 import type { Scope } from './scope.ts';
@@ -86,7 +86,7 @@ export async function startWorld(scope: Scope, template: Template, options: Worl
     await host.start({ args, env: { DISKSWARM_ACCEL: 'tcg', ...(host === office ? options.officeEnv : {}), ...env } });
   };
   scope.teardown(() => {
-    for (const pid of processesIn([folder, officeState])) process.kill(pid, 'SIGKILL');
+    for (const pid of new Set([folder, officeState].flatMap(machinesIn))) process.kill(pid, 'SIGKILL');
     if (!scope.passed) for (const host of [home, office]) scope.log(logsOf(host));
   });
   await Promise.all([startAgent(home), startAgent(office)]);
@@ -117,19 +117,7 @@ export async function vmOf(host: Host): Promise<Json | null> {
 /** Machines run in the folder of their host, and outlive its agent. A folder in another mount namespace is named as it is there. */
 export function machinesOf(host: Host): number[] {
   const inside = /^\/proc\/\d+\/root(\/.*)$/.exec(host.state)?.[1];
-  return processesIn([inside ?? fs.realpathSync(host.state)]);
-}
-
-/** Processes whose working directory lies in one of the folders. */
-function processesIn(folders: readonly string[]): number[] {
-  return fs.readdirSync('/proc').flatMap((entry) => {
-    try {
-      const cwd = fs.readlinkSync(`/proc/${entry}/cwd`);
-      return folders.some((folder) => cwd.startsWith(`${folder}/`)) ? [Number(entry)] : [];
-    } catch {
-      return []; // Not a process, or gone.
-    }
-  });
+  return machinesIn(inside ?? fs.realpathSync(host.state));
 }
 
 function logsOf(host: Host): string {
