@@ -79,8 +79,6 @@ export type SourceEvent =
   /** Exports are drained and refuse writes. */
   | { readonly kind: 'held' }
   | { readonly kind: 'finalSealed'; readonly generations: readonly GenerationId[] }
-  /** Every disk's relinquish is durable and sent. */
-  | { readonly kind: 'relinquished' }
   | { readonly kind: 'verdict'; readonly accepted: boolean; readonly message: string }
   /** Receipts say that nothing depends on this host. */
   | { readonly kind: 'free' }
@@ -199,8 +197,6 @@ export function applySource(state: SourceState, event: SourceEvent): SourceStep 
         effects: [{ kind: 'send', message: { kind: 'final', migration, generations: event.generations } }],
       };
     }
-    case 'relinquished':
-      return same(state);
     case 'verdict':
       return phase === 'relinquishing' ? conclude(state, event.accepted, event.message) : same(state);
     case 'free':
