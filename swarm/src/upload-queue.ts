@@ -98,18 +98,23 @@ export class UploadQueue {
   #next(): Queue | undefined {
     const reads = this.#reads.control + this.#reads.bulk;
     if (reads >= MAX_SERVE_READS) return undefined;
-    const ready = this.#queues.control.filter(startable);
-    if (ready.length === 0 && this.#reads.bulk < MAX_BULK_READS) ready.push(...this.#queues.bulk.filter(startable));
-    if (ready.length === 0) return undefined;
-    const queue = this.#limit.open ? ready.find(({ source }) => source.gate.open) : undefined;
-    if (queue === undefined) {
-      const gateMs = Math.min(...ready.map(({ source }) => source.gate.waitMs));
-      this.#timer ??= this.#clock.setTimer(Math.max(1, gateMs, this.#limit.waitMs), () => {
-        this.#timer = null;
-        this.pump();
-      });
-    }
+    const fault = this.#queues.control.find(startable);
+    const bulk = fault === undefined && this.#reads.bulk < MAX_BULK_READS ? this.#queues.bulk : [];
+    const queue = this.#limit.open
+      ? (fault ?? bulk.find((each) => startable(each) && each.source.gate.open))
+      : undefined;
+    if (queue === undefined) this.#wake(fault === undefined ? bulk.filter(startable) : [fault]);
     return queue;
+  }
+
+  /** Looks again when the limit and the first gate of these open. */
+  #wake(waiting: readonly Queue[]): void {
+    if (waiting.length === 0) return;
+    const gateMs = Math.min(...waiting.map(({ source }) => source.gate.waitMs));
+    this.#timer ??= this.#clock.setTimer(Math.max(1, gateMs, this.#limit.waitMs), () => {
+      this.#timer = null;
+      this.pump();
+    });
   }
 
   #start(queue: Queue): void {
