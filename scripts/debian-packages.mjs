@@ -27,12 +27,18 @@ const TESTS = {
   // The peers of the benchmarks, whose small runs are tests too.
   b3sum: 'b3sum',
   aria2: 'aria2c',
+  'transmission-cli': 'transmission-cli',
   casync: 'casync',
+  rsync: 'rsync',
   openssl: 'openssl',
   opentracker: 'opentracker',
+  'redis-server': 'redis-server',
+  prometheus: 'promtool',
+  chromium: 'chromium',
+  'zbar-tools': 'zbarimg',
 };
 
-const BY_PURPOSE = { build: {}, demo: DEMO, test: TESTS, bench: TESTS };
+const BY_PURPOSE = { build: {}, demo: DEMO, test: TESTS, bench: { ...TESTS, 'librsvg2-bin': 'rsvg-convert' } };
 
 /** What one may set the machine up for. */
 export const purposes = Object.keys(BY_PURPOSE);

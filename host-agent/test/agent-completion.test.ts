@@ -203,3 +203,22 @@ scenario(
     completion.stop();
   },
 );
+
+scenario(
+  'what a guest stands still for is asked for as its faults are, also where it is on its way',
+  7,
+  async (t, around) => {
+    const { completion, log } = around;
+    around.wanted = true;
+    const asked = Promise.withResolvers<void>();
+    around.bring = async () => {
+      if (log.filter((line) => line.endsWith(' early')).length === 4) asked.resolve();
+      await asked.promise;
+      around.view.complete = true;
+    };
+    completion.update();
+    await completion.complete({ ...never, urgent: true });
+    const early = log.filter((line) => line.endsWith(' early'));
+    t.deepEqual(early.sort(), ['bring 0 early', 'bring 1 early', 'bring 2 early', 'bring 3 early']);
+  },
+);

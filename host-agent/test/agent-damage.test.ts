@@ -82,6 +82,7 @@ async function withHere(
       pages: fetch,
       intake,
       statistics: new FaultStatistics(),
+      base: { bring: (_view, _piece, _priority, { signal, ours }) => ours({ signal }) },
       claimedElsewhere: () => true,
     });
     const resolver = new AttachmentResolver({

@@ -31,7 +31,13 @@ class Store extends MemoryChunks {
 test('a chunk of this disk is read; one of another disk, a manifest page, a damaged one and an unknown one are not here', async (t) => {
   const store = new Store();
   const records = { disk: DISK } as DiskRecords;
-  const server = new StoreServer({ records, store, pages: new DiskPages(store, DISK) });
+  const server = new StoreServer({
+    records,
+    store,
+    pages: new DiskPages(store, DISK),
+    statistics: { served: () => {} },
+    passOn: { bring: () => null },
+  });
   const room = (): Uint8Array => new Uint8Array(CHUNK);
   t.deepEqual(await server.readChunk(await store.add(1, DISK), room()), new Uint8Array(CHUNK).fill(1));
   t.is(await server.readChunk(await store.add(2, OTHER), room()), null);

@@ -23,3 +23,10 @@ test('nothing recorded is all zeros, and no percentile exceeds the maximum', (t)
   histogram.add(10 ** 12);
   t.is(histogram.percentiles().max, 10 ** 12);
 });
+
+test('counts up to a power of two are exact, bounds included', (t) => {
+  const histogram = new LatencyHistogram();
+  for (let duration = 0; duration <= 5_000; duration++) histogram.add(duration);
+  t.deepEqual(histogram.atMost([1, 7, 12, 13, 40]), [3, 129, 4_097, 5_001, 5_001]);
+  t.is(histogram.sumUs, (5_000 * 5_001) / 2);
+});

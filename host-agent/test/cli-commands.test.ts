@@ -18,7 +18,11 @@ const status: AgentStatus = {
   disks: [
     {
       ...info,
-      faults: { count: 2, latencyUs: { ...percentiles, queue: none, network: percentiles, verify: none, store: none } },
+      faults: {
+        count: 2,
+        latencyUs: { ...percentiles, queue: none, network: percentiles, verify: none, store: none },
+        bySource: { [keys.hostId]: { count: 2, ...percentiles } },
+      },
       bytesBySource: { [keys.hostId]: 131_072 },
       faultBytes: 131_072,
       backgroundBytes: 0,
@@ -264,7 +268,9 @@ test.serial('a tracker with a store knows after a restart who was there, and hol
   t.deepEqual(parseAnnounceResponse(new Uint8Array(await response.arrayBuffer())).peers, ['127.0.0.1:7001']);
   second.child.kill('SIGTERM');
   t.is((await second.end).code, 0);
-  t.like(await home.json(['tracker', '--store', 'redis://127.0.0.1']), { error: { code: 'INVALID_ARGUMENT' } });
+  const elsewhere = await home.json(['tracker', '--store', 'postgres://me:hunter2@127.0.0.1']);
+  t.like(elsewhere, { code: 2, error: { code: 'INVALID_ARGUMENT' } });
+  t.notRegex(JSON.stringify(elsewhere), /hunter2/);
 });
 
 test.serial('a reader that goes away early is no failure', async (t) => {

@@ -4,7 +4,6 @@ import path from 'node:path';
 import { fromHex } from '@diskswarm/core';
 import { systemRandom } from '@diskswarm/core/system';
 import {
-  acceptRoster,
   createHostKeys,
   createOwner,
   decodeEpochRecord,
@@ -15,6 +14,7 @@ import {
   openRosterSecret,
   parseInvitation,
   recoveryHashOf,
+  takeRoster,
   verifyEpochChain,
   verifyRoster,
 } from '@diskswarm/identity';
@@ -148,7 +148,7 @@ test.serial('grant lists the host and prints a line that it alone can use', asyn
   t.throws(() => parseInvitation(granted.stdout, createHostKeys(systemRandom)), { code: 'INVITATION_INVALID' });
   const roster = verifyRoster(fromHex(rosters[0] as string), genesis);
   t.is(memberOf(roster, invited.hostId)?.role, 'writer');
-  t.is(acceptRoster(verifyRoster(fromHex(disk.view.rosterBundle), genesis), roster), 'newer');
+  t.is(takeRoster(verifyRoster(fromHex(disk.view.rosterBundle), genesis), roster).verdict, 'newer');
 
   // Asked again for a host that is listed already: another line, no other roster.
   const again = await home.json(['disk', 'grant', 'debian', '--host', disk.keys.hostId, '--role', 'writer']);

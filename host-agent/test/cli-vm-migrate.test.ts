@@ -16,6 +16,7 @@ const plan: MigrationEstimate = {
     expectedStalls: 0,
     converges: false,
     reason: 'it does not end',
+    warnings: [],
   },
 };
 const status: MigrationStatus = {

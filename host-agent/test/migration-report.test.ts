@@ -33,7 +33,8 @@ function world(): World {
   };
   const system = { nowUs: () => clock.us, wallMs: () => 1_800_000_000_000 } as Clock;
   const traffic = new Traffic(system, { self: SELF, to: TO, disks: [disk as never] });
-  const subject = { migration, vm: 'desk', to: TO, diskMode: 'hybrid', memoryMode: 'precopy', compress: true } as const;
+  const modes = { diskMode: 'hybrid', memoryMode: 'precopy', compress: true } as const;
+  const subject = { migration, vm: 'desk', to: TO, ...modes, warnings: [] };
   const report = new MigrationReport(system, subject, { traffic, memory: new MemoryProgress() });
   return Object.assign(around, { clock, report, traffic });
 }

@@ -10,6 +10,7 @@ const PLAN: MigrationEstimate = {
   ...{ diskBytesElsewhere: 10 * MIB, linkBytesPerSecond: 5 * MIB, diskDirtyBytesPerSecond: 0 },
   ...{ memoryDirtyBytesPerSecond: 0, expectedMs: 12_400, expectedPauseMs: 420, expectedStalls: 1, converges: true },
   reason: 'all is calm',
+  warnings: ['this QEMU is old'],
 };
 const RECORD = {
   ...{ migration: '00', vm: 'desk', to: TO, startedAt: '2026-01-02T03:04:05.000Z', result: 'done' },
@@ -29,6 +30,7 @@ const RECORD = {
     throttle: { policy: 'bradford', delayUs: 0, maxDelayUs: 4_096, levels: [] },
   },
   deltas: { count: 7, bytes: 70_000, savedBytes: 380_000 },
+  warnings: ['this QEMU is old'],
 };
 
 test('a plan says what, how long and why', (t) => {
@@ -41,6 +43,7 @@ test('a plan says what, how long and why', (t) => {
     '10M of its disks are on other hosts',
   ])
     t.true(text.includes(words), `${words}: ${text}`);
+  t.regex(text, /warning +this QEMU is old/);
   for (const words of ['5M/s', 'about 13 s', 'about 420 ms', 'at most about 1 read that waits', 'yes: all is calm'])
     t.true(text.includes(words), `${words}: ${text}`);
   const unknown = planText({

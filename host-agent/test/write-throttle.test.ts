@@ -36,11 +36,13 @@ function world(policy: ThrottlePolicy = 'bradford') {
   const guest = new Guest();
   const guests: Guest[] = [guest];
   let slowed = 0;
+  const whole: (number | null)[] = [];
   const throttle = new WriteThrottle({
     clock,
     policy,
     attachments: () => guests as unknown as readonly Attachment[],
     onSlowed: () => slowed++,
+    onWhole: (growth) => whole.push(growth),
   });
   const missing = (round: number, missingBytes: number): void =>
     throttle.heard({ kind: 'progress', migration: '', round, known: true, missingBytes } satisfies MigrationMessage);
@@ -65,7 +67,7 @@ function world(policy: ThrottlePolicy = 'bradford') {
       missing(round, 0);
     }
   };
-  return { clock, guest, guests, throttle, missing, pass, seal, outrun, slowed: () => slowed };
+  return { clock, guest, guests, throttle, missing, pass, seal, outrun, slowed: () => slowed, whole };
 }
 
 test('begins when a round is outrun, renews the delay, and says so', async (t) => {
@@ -90,6 +92,25 @@ test('begins when a round is outrun, renews the delay, and says so', async (t) =
   await pass(2, () => guest.write(10));
   t.true(guest.delays.length >= told + 8, 'a lease has to be renewed');
   t.deepEqual([...new Set(guest.delays.slice(told))], [2048]);
+});
+
+test('each round that is whole tells once how much of it the next one is', async (t) => {
+  const { guest, seal, missing, pass, whole } = world();
+  await seal(1);
+  missing(1, 40 * MB);
+  await pass(10, () => guest.write(100));
+  missing(1, 0);
+  for (const writes of [40, 0]) {
+    const bytes = guest.dirtyBytes;
+    await seal(whole.length + 1);
+    missing(whole.length + 1, bytes);
+    // All that it writes, it writes in the first quarter of a second.
+    guest.write(writes * 100);
+    await pass(10, () => {});
+    missing(whole.length + 1, 0);
+    missing(whole.length, 0);
+  }
+  t.deepEqual(whole, [null, 1, 0]);
 });
 
 test('a guest that the link outruns is never slowed', async (t) => {

@@ -1,6 +1,16 @@
 /** Hosts that are kept away for a while. Bounded: the ban that ends first makes room. */
-import type { Clock, HostId } from '@diskswarm/core';
+import type { Clock, ErrorCode, HostId } from '@diskswarm/core';
 import { MAX_BANS } from './limits.ts';
+
+/** Codes that only a peer that breaks rules can cause. */
+export const MISBEHAVIOUR: readonly ErrorCode[] = [
+  'PEER_MISBEHAVED',
+  'PROTOCOL_ERROR',
+  'FORMAT_INVALID',
+  'INVALID_ID',
+  'CHUNK_CORRUPT',
+  'SIGNATURE_INVALID',
+];
 
 /** A ban as it is shown. */
 export interface Ban {

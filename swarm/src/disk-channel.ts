@@ -94,7 +94,7 @@ export class DiskChannel {
     });
     this.#halves = { control: this.#half('control', infoHash), bulk: this.#half('bulk', infoHash) };
     this.#gate = new RosterGate({
-      accept: (bundle) => this.#handlers?.onRoster(bundle) ?? Promise.resolve(),
+      accept: (bundle) => this.#membership.takeRoster(bundle),
       lanesWork: () => CHANNEL_LANES.every((kind) => this.#halves[kind].wire.ready && !this.isChoked(kind)),
       onOpen: () => {
         if (this.#ready) return;

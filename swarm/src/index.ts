@@ -28,3 +28,4 @@ export { relayAddressOf } from './relay/relay-address.ts';
 export type { PeerStream, StreamAcceptor, StreamHandlers } from './streams.ts';
 export { Swarm } from './swarm.ts';
 export type { PeerInfo, SwarmOptions } from './swarm-options.ts';
+export { type Redemption, redeemAt, type TokenDoor } from './token-door.ts';

@@ -24,6 +24,8 @@ export interface LaneHandlers {
   onFrame(lane: Lane, channel: number, bytes: Uint8Array): void;
   /** Everything on channel 0 but pings. */
   onControl(lane: Lane, message: LaneControl): void;
+  /** A ping was answered. */
+  onRtt(lane: Lane, rttUs: number): void;
   /** There is room for more. */
   onDrain(): void;
   /** Once. `error` tells misbehaviour (PEER_MISBEHAVED, PROTOCOL_ERROR, FORMAT_INVALID) from a lost connection. */
@@ -164,7 +166,10 @@ export class Lane {
   #receiveControl(message: LaneControl): void {
     if (message.kind === 'ping') this.sendControl({ kind: 'pong', nonce: message.nonce });
     else if (message.kind !== 'pong') this.#handlers.onControl(this, message);
-    else if (message.nonce === this.#nonce) this.#rttUs = this.#clock.nowUs() - this.#pingedUs;
+    else if (message.nonce === this.#nonce) {
+      this.#rttUs = this.#clock.nowUs() - this.#pingedUs;
+      this.#handlers.onRtt(this, this.#rttUs);
+    }
   }
 
   #end(error: Error | undefined): void {

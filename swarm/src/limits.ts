@@ -34,6 +34,8 @@ export const PING_INTERVAL_MS = 15_000;
 export const LANE_DEAD_MS = 60_000;
 /** Two hosts that dial each other within this have to agree which connection stays. */
 export const SIMULTANEOUS_DIAL_MS = 10_000;
+/** How long a way through a third host is kept after a direct one that broke before it carried a session. */
+export const DETOUR_KEPT_MS = 600_000;
 /** From a roster that revokes a host until its channel is shut; it is served nothing meanwhile. */
 export const FAREWELL_MS = 1_000;
 /** From a closed session until its sockets are torn down. */
@@ -67,3 +69,9 @@ export const FIRST_STREAM_WINDOW_BYTES = 256 * KIB;
 export const MAX_STREAM_WINDOW_BYTES = 16 * MIB;
 /** Chunks fetched at once for all disks, waiting ones included. */
 export const MAX_FETCHES = 65_536;
+/** Newcomers with a join token that are answered at once. */
+export const MAX_GUESTS = 32;
+/** How long a newcomer and the host that answers it stay connected. */
+export const GUEST_DEADLINE_MS = 30_000;
+/** Bytes of the answer to a newcomer: a full roster and the epoch records of a disk that moved often. */
+export const MAX_REDEMPTION_BYTES = 4 * 1024 * 1024;

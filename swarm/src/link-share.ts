@@ -3,11 +3,12 @@
  *
  * Faults never wait. While memory waits to be sent, the background gets a fixed part of what leaves, counted in bytes that left, so that the split
  * follows the link whatever its rate; otherwise it may have everything. A limit in bytes per second holds for all of it together; faults are booked
- * and not held.
+ * and not held. Apart from memory the background gives in to whoever else fills the way (upload-pacing.ts).
  */
 import type { Clock } from '@diskswarm/core';
 import { SHARE_SLACK_BYTES } from './limits.ts';
 import { TokenBucket } from './token-bucket.ts';
+import { UploadPacing } from './upload-pacing.ts';
 
 /** Memory of which nothing has left for so long waits for the other side, and not for the link. */
 const STILL_MS = 500;
@@ -20,6 +21,13 @@ export interface Gate {
   readonly waitMs: number;
   /** Books what passes. */
   take(lengthBytes: number): void;
+}
+
+/** What the host lends a link. */
+export interface LinkOwner {
+  readonly clock: Clock;
+  readonly uploadLimit: TokenBucket;
+  readonly uploads: { pump(): void };
 }
 
 export interface LinkSplit {
@@ -40,14 +48,22 @@ export class LinkShare {
   readonly #upload: TokenBucket;
   readonly #memoryWaits: () => boolean;
   readonly #onOpen: () => void;
+  readonly #pacing: UploadPacing;
+  #split = false;
   #backgroundPart = UNSPLIT.backgroundPart;
   /** Background bytes beyond its part, since memory began to wait. */
   #aheadBytes = 0;
   #memoryAtUs: number;
 
-  /** `upload`: the host's own limit, which memory obeys too. `memoryWaits`: memory is there to be sent now. `onOpen`: the background may go on. */
-  constructor(clock: Clock, upload: TokenBucket, memoryWaits: () => boolean, onOpen: () => void) {
+  /**
+   * `uploadLimit`: the host's own limit, which memory obeys too; `uploads` is told when the background may go on. `memoryWaits`: memory is
+   * there to be sent now. `probe`: measures the round trip, for `measured`.
+   */
+  constructor(owner: LinkOwner, memoryWaits: () => boolean, probe: () => void) {
+    const { clock, uploadLimit: upload } = owner;
+    const onOpen = (): void => owner.uploads.pump();
     this.#clock = clock;
+    this.#pacing = new UploadPacing(clock, probe, onOpen);
     this.#upload = upload;
     this.#limit = new TokenBucket(clock, null);
     this.#memoryWaits = memoryWaits;
@@ -65,12 +81,13 @@ export class LinkShare {
       take: (lengthBytes) => this.#memoryLeft(lengthBytes),
     };
     const heldMs = (): number => this.#heldMs();
+    const paced = (): Gate | null => this.#paced;
     this.background = {
       get open() {
-        return limit.open && heldMs() === 0;
+        return limit.open && heldMs() === 0 && (paced()?.open ?? true);
       },
       get waitMs() {
-        return Math.max(limit.waitMs, heldMs());
+        return Math.max(limit.waitMs, heldMs(), paced()?.waitMs ?? 0);
       },
       take: (lengthBytes) => this.#backgroundLeft(lengthBytes),
     };
@@ -81,8 +98,19 @@ export class LinkShare {
     const { bytesPerSecond, backgroundPart } = split ?? UNSPLIT;
     this.#limit.setRate(bytesPerSecond);
     this.#backgroundPart = backgroundPart;
+    this.#split = split !== null;
     this.#aheadBytes = 0;
     this.#onOpen();
+  }
+
+  /** A round trip on the link was measured. */
+  measured(rttUs: number): void {
+    this.#paced?.measured(rttUs);
+  }
+
+  /** What holds the background back for others' sake; null while the link is split. */
+  get #paced(): UploadPacing | null {
+    return this.#split || this.#memoryWaits() ? null : this.#pacing;
   }
 
   #heldMs(): number {
@@ -103,6 +131,7 @@ export class LinkShare {
 
   #backgroundLeft(lengthBytes: number): void {
     this.#limit.take(lengthBytes);
+    this.#paced?.take(lengthBytes);
     this.#aheadBytes = this.#memoryWaits() ? Math.max(0, this.#aheadBytes + lengthBytes) : 0;
   }
 }

@@ -86,13 +86,13 @@ export class PeerBook {
     }
   }
 
-  /** Addresses to dial now, at most `count`; they count as being dialled. `connected`: hosts that need no dial. */
-  takeDue(nowUs: number, count: number, connected: (host: HostId) => boolean): DueDial[] {
+  /** Addresses to dial now, at most `count`; they count as being dialled. `connected`: hosts that need no dial at an address. */
+  takeDue(nowUs: number, count: number, connected: (host: HostId, address: Address) => boolean): DueDial[] {
     const due: DueDial[] = [];
     for (const entry of this.#entries.values()) {
       if (due.length >= count) break;
       if (entry.state !== 'waiting' || entry.dueUs > nowUs || entry.disks.size === 0) continue;
-      if (entry.host !== null && connected(entry.host)) continue;
+      if (entry.host !== null && connected(entry.host, entry.address)) continue;
       const disks = [...entry.disks];
       const attempt = Math.floor(entry.attempts / disks.length);
       due.push({ address: entry.address, disk: disks[entry.attempts % disks.length]!, attempt });
@@ -103,10 +103,10 @@ export class PeerBook {
   }
 
   /** Microseconds at which something is due next; null when nothing is. */
-  nextDueUs(connected: (host: HostId) => boolean): number | null {
+  nextDueUs(connected: (host: HostId, address: Address) => boolean): number | null {
     let next: number | null = null;
-    for (const { state, dueUs, host } of this.#entries.values()) {
-      if (state === 'waiting' && (host === null || !connected(host))) next = Math.min(next ?? dueUs, dueUs);
+    for (const { state, dueUs, host, address } of this.#entries.values()) {
+      if (state === 'waiting' && (host === null || !connected(host, address))) next = Math.min(next ?? dueUs, dueUs);
     }
     return next;
   }

@@ -81,7 +81,16 @@ export class PeerServing {
       },
     };
     this.#jobs.set(index, job);
-    this.#options.uploads.add(this.#source, job);
+    const urgent = this.#options.lane === 'control';
+    const coming = membership.admits(host)
+      ? (membership.server.bring?.(found.space.generation, found.piece, host, urgent) ?? null)
+      : null;
+    const begin = (): void => {
+      if (this.#jobs.get(index) === job) this.#options.uploads.add(this.#source, job);
+    };
+    // What is on its way here takes no turn in the queue before it came.
+    if (coming === null) begin();
+    else void coming.then(begin);
   }
 
   /** The peer takes a request back; what has not begun to leave does not. */

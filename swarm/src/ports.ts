@@ -21,6 +21,11 @@ export interface DiskMembership {
   admits(host: HostId): boolean;
   /** The highest signed roster seen: the first thing said on a channel. */
   rosterBundle(): Uint8Array;
+  /**
+   * A host showed its roster: on a channel first of all, and again when it changes, or before it was let in. Resolves when a newer
+   * one is durable: nothing that is said under it counts before. A rejection is misbehaviour of that host.
+   */
+  takeRoster(bundle: Uint8Array): Promise<void>;
   readonly server: DiskServer;
   /** A host that shares this disk is connected; the handlers are called until `onClose`. */
   onChannel(channel: DiskChannel): ChannelHandlers;
@@ -33,6 +38,11 @@ export interface DiskServer {
    * the disk, and the server may read into it and give it back as its answer; it may not touch it afterwards.
    */
   readPiece(generation: GenerationId, piece: PieceIndex, host: HostId, room: Uint8Array): Promise<Uint8Array | null>;
+  /**
+   * Fetches a piece that is not here for this host, where the server does that; resolves when `readPiece` is worth its while, and
+   * never rejects. Null where what is not here is refused. `urgent`: a guest waits for it there.
+   */
+  bring?(generation: GenerationId, piece: PieceIndex, host: HostId, urgent: boolean): Promise<void> | null;
   /**
    * A whole chunk of the disk by its id, verified, in `room`, which is as long; null when it is not here through this disk. Peers are told only
    * what differs from it.
@@ -57,11 +67,6 @@ export interface OfferedGeneration {
  * A DiskswarmError that a handler throws ends the session, as misbehaviour when its code is one that only a peer can cause.
  */
 export interface ChannelHandlers {
-  /**
-   * The peer's roster: comes first, and again when it changes. Nothing else is delivered until the promise settles, so that
-   * a newer one is durable before anything said under it counts. A rejection ends the session as misbehaviour.
-   */
-  onRoster(bundle: Uint8Array): Promise<void>;
   /** Rosters are exchanged, both lanes work: requests, generations and claims may be sent. Once. */
   onReady(): void;
   onGeneration(offered: OfferedGeneration): void;

@@ -5,36 +5,18 @@
  * only for a host that its roster admits, by a proof of that disk's own secret over the control lane's binding. A lane
  * that ends takes the session with it. Who may have a session, and which of two survives, is the swarm's.
  */
-import { type Address, type Clock, type DiskId, DiskswarmError, type HostId, type Timer } from '@diskswarm/core';
+import { type Address, type DiskId, DiskswarmError, type HostId, type Timer } from '@diskswarm/core';
 import { checkLaneProof, laneProof, type SwarmSecret } from '@diskswarm/identity';
-import { type ChannelLane, type ChunkBuffers, LANE_CLASSES, type LaneClass, type LaneControl } from '@diskswarm/wire';
+import { type ChannelLane, LANE_CLASSES, type LaneClass, type LaneControl } from '@diskswarm/wire';
 import type { ChannelLink } from './channel-link.ts';
 import { DiskChannel } from './disk-channel.ts';
-import type { DownloadLimiter } from './download-limiter.ts';
 import { Lane } from './lane.ts';
 import type { ProvenLane } from './lane-handshake.ts';
 import { FAREWELL_MS, LINGER_MS, MAX_CHANNELS, PING_INTERVAL_MS } from './limits.ts';
 import { LinkShare } from './link-share.ts';
 import type { ChannelClose, DiskMembership } from './ports.ts';
-import { type PeerStream, type StreamAcceptor, type StreamHandlers, Streams } from './streams.ts';
-import type { TokenBucket } from './token-bucket.ts';
-import type { UploadQueue } from './upload-queue.ts';
-
-/** What the swarm lends its sessions. */
-export interface SessionHost {
-  readonly clock: Clock;
-  readonly self: HostId;
-  readonly uploads: UploadQueue;
-  readonly downloads: DownloadLimiter;
-  readonly uploadLimit: TokenBucket;
-  readonly acceptStream: StreamAcceptor;
-  buffers(chunkSizeBytes: number): ChunkBuffers;
-  memberships(): Iterable<DiskMembership>;
-  /** The session works: the peer has spoken behind its hello. Once. */
-  onUp(session: Session): void;
-  /** The last call. */
-  onClosed(session: Session, error: DiskswarmError | undefined): void;
-}
+import type { SessionHost } from './session-host.ts';
+import { type PeerStream, type StreamHandlers, Streams } from './streams.ts';
 
 interface Opening {
   readonly membership: DiskMembership;
@@ -81,7 +63,7 @@ export class Session {
     this.instance = options.instance;
     this.startedUs = owner.clock.nowUs();
     const waits = (): boolean => this.#streams.waiting;
-    this.share = new LinkShare(owner.clock, owner.uploadLimit, waits, () => owner.uploads.pump());
+    this.share = new LinkShare(owner, waits, () => this.#lanes.get('control')?.ping());
     this.#streams = new Streams(
       {
         host: this.host,
@@ -117,6 +99,11 @@ export class Session {
     return this.#lanes.get('control')?.rttUs ?? null;
   }
 
+  /** A stream between the two agents is open. */
+  get streaming(): boolean {
+    return this.#streams.size > 0;
+  }
+
   /** Takes a proven connection over as one of the lanes; returns what its handshake hands over to. */
   attach(kind: LaneClass, proven: ProvenLane): Lane['connectionHandlers'] {
     const lane = new Lane(kind, proven.connection, {
@@ -129,6 +116,7 @@ export class Session {
           else this.#receive(from, kind, channel, bytes);
         },
         onControl: (from, message) => this.#control(from, message),
+        onRtt: (from, rttUs) => from.kind === 'control' && this.share.measured(rttUs),
         onDrain: () => (kind === 'memory' ? this.#streams.drained() : this.#owner.uploads.pump()),
         onClose: (_lane, error) => this.close(error),
       },
@@ -190,9 +178,7 @@ export class Session {
         () => {
           for (const lane of lanes) lane.connection.destroy();
         },
-        {
-          background: true,
-        },
+        { background: true },
       );
     }
     this.#owner.onClosed(this, error);

@@ -102,6 +102,11 @@ export class Streams {
     stream.receive(bytes);
   }
 
+  /** Streams that are open, of either side. */
+  get size(): number {
+    return this.#streams.size;
+  }
+
   /** Something is there to be sent, and waits for credit or a limit. */
   get waiting(): boolean {
     for (const stream of this.#streams.values()) if (stream.waiting) return true;

@@ -4,6 +4,7 @@ import type { HostKeys } from '@diskswarm/identity';
 import type { LaneClass } from '@diskswarm/wire';
 import type { DiskChannel } from './disk-channel.ts';
 import type { StreamAcceptor } from './streams.ts';
+import type { TokenDoor } from './token-door.ts';
 
 export interface SwarmOptions {
   readonly transport: Transport;
@@ -16,6 +17,8 @@ export interface SwarmOptions {
   readonly downloadBytesPerSecond?: number | null;
   /** Decides about byte streams that other hosts open here. @default all are refused */
   readonly onStream?: StreamAcceptor;
+  /** Join tokens that are redeemed here. @default none */
+  readonly doors?: () => readonly TokenDoor[];
   /** Told why hosts are sent away; for a log. */
   readonly onMisbehaviour?: (host: HostId, error: DiskswarmError) => void;
 }

@@ -22,37 +22,24 @@ import {
 } from '@diskswarm/core';
 import { ChunkBuffers, LANE_CLASSES, type LaneClass, type LaneHello, NONCE_BYTES } from '@diskswarm/wire';
 import { listenAddress, refused } from './accepted.ts';
-import { type Ban, Bans } from './bans.ts';
+import { type Ban, Bans, MISBEHAVIOUR } from './bans.ts';
 import type { DiskChannel } from './disk-channel.ts';
 import { DownloadLimiter } from './download-limiter.ts';
 import { LaneDialer } from './lane-dialer.ts';
 import { type ProofCandidate, type ProvenLane, proveAsResponder } from './lane-handshake.ts';
-import {
-  MAX_DIALS,
-  MAX_SESSIONS,
-  MAX_SPARE_BYTES,
-  MAX_UNPROVEN_LANES,
-  MISBEHAVIOUR_BAN_MS,
-  SIMULTANEOUS_DIAL_MS,
-} from './limits.ts';
+import { MAX_DIALS, MAX_SESSIONS, MAX_SPARE_BYTES, MAX_UNPROVEN_LANES, MISBEHAVIOUR_BAN_MS } from './limits.ts';
 import type { LinkSplit } from './link-share.ts';
 import { type AddressSource, type DueDial, PeerBook } from './peer-book.ts';
 import type { DiskMembership } from './ports.ts';
-import { Session, type SessionHost } from './session.ts';
+import { type RosterExchange, rosterExchange } from './roster-letter.ts';
+import { Session } from './session.ts';
+import { SessionChoice } from './session-choice.ts';
+import type { SessionHost } from './session-host.ts';
 import type { PeerStream, StreamHandlers } from './streams.ts';
 import type { PeerInfo, SwarmOptions } from './swarm-options.ts';
 import { TokenBucket } from './token-bucket.ts';
+import { TokenDoors } from './token-door.ts';
 import { UploadQueue } from './upload-queue.ts';
-
-/** Codes that only a peer that breaks rules can cause. */
-const MISBEHAVIOUR = [
-  'PEER_MISBEHAVED',
-  'PROTOCOL_ERROR',
-  'FORMAT_INVALID',
-  'INVALID_ID',
-  'CHUNK_CORRUPT',
-  'SIGNATURE_INVALID',
-];
 
 export class Swarm {
   readonly #options: SwarmOptions;
@@ -67,10 +54,13 @@ export class Swarm {
   readonly #buffers = new Map<number, ChunkBuffers>();
   readonly #bans: Bans;
   readonly #book: PeerBook;
+  readonly #choice: SessionChoice;
   readonly #uploadLimit: TokenBucket;
   readonly #downloadLimit: TokenBucket;
   readonly #uploads: UploadQueue;
   readonly #downloads: DownloadLimiter;
+  readonly #guests: TokenDoors;
+  readonly #rosters: RosterExchange;
   #listener: Listener | null = null;
   #timer: Timer | null = null;
   #running = false;
@@ -83,11 +73,19 @@ export class Swarm {
     this.#instance = random.bytes(NONCE_BYTES);
     this.#bans = new Bans(clock);
     this.#book = new PeerBook(random);
+    this.#choice = new SessionChoice(this.#self, clock);
+    this.#guests = new TokenDoors(clock, options.doors ?? (() => []));
     this.#dialer = new LaneDialer(options.transport);
+    this.#rosters = rosterExchange(this.#memberships, (host) => host === this.#self || this.#bans.has(host));
     this.#uploadLimit = new TokenBucket(clock, options.uploadBytesPerSecond ?? null);
     this.#downloadLimit = new TokenBucket(clock, options.downloadBytesPerSecond ?? null);
     this.#uploads = new UploadQueue(clock, this.#uploadLimit);
     this.#downloads = new DownloadLimiter(clock, this.#downloadLimit);
+  }
+
+  /** What may leave this host; whoever sends besides the swarm books it here. */
+  get uploadLimit(): TokenBucket {
+    return this.#uploadLimit;
   }
 
   /** Begins to accept and to dial; resolves with the address bound. Without `listen` it only dials. */
@@ -108,7 +106,7 @@ export class Swarm {
     const listener = this.#listener;
     this.#listener = null;
     this.#dialer.stop();
-    for (const connection of this.#unproven) connection.destroy();
+    for (const connection of [...this.#unproven, ...this.#guests.connections]) connection.destroy();
     for (const session of [...this.#sessions.values()]) session.close();
     this.#uploads.stop();
     this.#downloads.stop();
@@ -173,9 +171,14 @@ export class Swarm {
     return session.openStream(label, handlers);
   }
 
-  /** Splits the link to a connected host between memory and background, until it is split anew or the session ends; null: as ever. */
+  /** Splits the link to a host between memory and background until it is split anew, in this session and those that follow; null: as ever. */
   splitLink(host: HostId, split: LinkSplit | null): void {
-    this.#sessions.get(host)?.share.split(split);
+    this.#choice.split(host, split, this.#sessions.get(host));
+  }
+
+  /** Looks for no better way to a host than its session has, until what is returned is called: for what would end with the session. */
+  keepWay(host: HostId): () => void {
+    return this.#choice.keep(host, () => this.#dialDue());
   }
 
   /** Keeps a host away for `durationMs` and ends its session. */
@@ -254,18 +257,20 @@ export class Swarm {
       hello: this.#hello(null),
       candidates: () => this.#candidates(),
       admits: (disk, host) => this.#admits(disk, host),
+      rosters: this.#rosters,
       onFailed: () => this.#unproven.delete(connection),
       onProven: (lane) => {
         this.#unproven.delete(connection);
-        return this.#attachAccepted(lane);
+        return lane.welcome?.(lane) ?? this.#attachAccepted(lane);
       },
     });
   }
 
   #candidates(): ProofCandidate[] {
-    return [...this.#memberships.values()].flatMap((membership) =>
+    const ours = [...this.#memberships.values()].flatMap((membership) =>
       membership.secrets().map((secret) => ({ disk: membership.disk, secret })),
     );
+    return [...ours, ...this.#guests.candidates()];
   }
 
   #attachAccepted(proven: ProvenLane): ConnectionHandlers {
@@ -278,9 +283,10 @@ export class Swarm {
       return refused(connection);
     }
     const instance = toHex(hello.instance);
-    if (!this.#running || !this.#makeWay(known, instance) || this.#sessions.size >= MAX_SESSIONS)
-      return refused(connection);
     const address = listenAddress(connection.remoteAddress, hello.listenPort);
+    if (!this.#running || (known !== undefined && !this.#choice.makesWay(known, address, instance)))
+      return refused(connection);
+    if (this.#sessions.size >= MAX_SESSIONS) return refused(connection);
     const session = this.#begin({ host, address, initiator: false, id, instance }, null);
     if (hello.listenPort > 0) {
       this.#book.add(proven.disk, address, 'session');
@@ -293,28 +299,17 @@ export class Swarm {
     identity: { host: HostId; address: Address; initiator: boolean; id: string; instance: string },
     dialled: Address | null,
   ): Session {
-    const session = new Session(this.#sessionHost(dialled), identity);
+    const session = this.#choice.begun(new Session(this.#sessionHost(dialled), identity));
     this.#sessions.set(identity.host, session);
     return session;
-  }
-
-  /**
-   * A host that dials us has no session that works: it would have left otherwise. So a new one replaces what we still
-   * hold, except when both dialled at the same moment: then the connection of the lower host id stays.
-   */
-  #makeWay(known: Session | undefined, instance: string): boolean {
-    if (known === undefined) return true;
-    const young = this.#clock.nowUs() - known.startedUs < SIMULTANEOUS_DIAL_MS * 1000;
-    if (known.initiator && young && known.instance === instance && this.#self < known.host) return false;
-    known.close(new DiskswarmError('ABORTED', 'replaced by a newer connection', { data: { host: known.host } }));
-    return true;
   }
 
   #dialDue(): void {
     if (!this.#running) return;
     this.#timer?.cancel();
     this.#timer = null;
-    const connected = (host: HostId): boolean => this.#sessions.has(host) || this.#bans.has(host);
+    const connected = (host: HostId, address: Address): boolean =>
+      this.#choice.suffices(this.#sessions.get(host) ?? null, address) || this.#bans.has(host);
     const room = Math.min(MAX_DIALS - this.#dialer.count, MAX_SESSIONS - this.#sessions.size);
     const nowUs = this.#clock.nowUs();
     if (room > 0) for (const due of this.#book.takeDue(nowUs, room, connected)) void this.#dialControl(due);
@@ -336,7 +331,9 @@ export class Swarm {
       const { host, hello } = lane;
       this.#book.reached(address, host, this.#clock.nowUs());
       const id = toHex(session);
+      const known = this.#sessions.get(host);
       const begun = this.#begin({ host, address, initiator: true, id, instance: toHex(hello.instance) }, address);
+      if (known !== undefined) this.#choice.replace(known);
       return begun.attach('control', lane);
     };
     const error = await this.#dial(address, { disk, secret }, { kind: 'control', session }, proven);
@@ -378,8 +375,10 @@ export class Swarm {
         if (host === this.#self) this.#book.isSelf(address);
         return this.#admits(disk, host);
       },
+      // The other lanes are of hosts that know each other.
+      rosters: lane.kind === 'control' ? this.#rosters : undefined,
       wants: (host) => {
-        const wanted = lane.kind !== 'control' || !this.#sessions.has(host);
+        const wanted = lane.kind !== 'control' || !this.#choice.suffices(this.#sessions.get(host) ?? null, address);
         if (!wanted) this.#book.reached(address, host, this.#clock.nowUs());
         return wanted && this.#running;
       },
@@ -392,6 +391,7 @@ export class Swarm {
       this.#bans.add(session.host, MISBEHAVIOUR_BAN_MS, error.message);
       this.#options.onMisbehaviour?.(session.host, error);
     }
+    this.#choice.ended(session, error);
     if (this.#sessions.get(session.host) === session) this.#sessions.delete(session.host);
     this.#book.lost(session.host, this.#clock.nowUs(), session.complete);
     this.#dialDue();

@@ -42,6 +42,8 @@ export class UploadQueue {
   readonly #bySource = new Map<UploadSource, Queue>();
   readonly #reads: Record<ChannelLane, number> = { control: 0, bulk: 0 };
   #timer: Timer | null = null;
+  /** When it rings. */
+  #timerUs = 0;
   #pumping = false;
 
   constructor(clock: Clock, limit: TokenBucket) {
@@ -111,7 +113,13 @@ export class UploadQueue {
   #wake(waiting: readonly Queue[]): void {
     if (waiting.length === 0) return;
     const gateMs = Math.min(...waiting.map(({ source }) => source.gate.waitMs));
-    this.#timer ??= this.#clock.setTimer(Math.max(1, gateMs, this.#limit.waitMs), () => {
+    const waitMs = Math.max(1, gateMs, this.#limit.waitMs);
+    const atUs = this.#clock.nowUs() + waitMs * 1000;
+    // What was booked and did not leave opens the limit sooner than was thought.
+    if (this.#timer !== null && this.#timerUs <= atUs) return;
+    this.#timer?.cancel();
+    this.#timerUs = atUs;
+    this.#timer = this.#clock.setTimer(waitMs, () => {
       this.#timer = null;
       this.pump();
     });

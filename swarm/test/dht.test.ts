@@ -170,6 +170,21 @@ test('a reader that pauses gets nothing, then everything; a sender without end i
   t.is(received, total);
 });
 
+test('a host that went away, dialled again by the way it was reached before, is unreachable and no more', async (t) => {
+  const [home, office] = [join(t), join(t)];
+  await home.node.meet(topicOf(9));
+  const [address] = await office.node.meet(topicOf(9));
+  const dialled = await office.node.dial(address!, { timeoutMs: 10_000 });
+  dialled.start(ignore);
+  (await home.next()).start(ignore);
+  await home.node.stop();
+  // ava fails on a rejection that nobody handles, as an agent would end on it.
+  for (const timeoutMs of [10_000, 300])
+    t.true(hasCode(await t.throwsAsync(office.node.dial(address!, { timeoutMs })), 'PEER_UNREACHABLE'));
+  // What was given up is answered for until then.
+  await t.throwsAsync(office.node.dial(address!, { timeoutMs: 10_000 }));
+});
+
 test('a long message ends the connection before there is room for it', async (t) => {
   const [home] = [join(t)];
   await home.node.meet(topicOf(8));

@@ -2,10 +2,11 @@
  * The fetch engine over real sessions, lanes and channels on modelled links (virtual time): a guest's faults while the
  * whole disk is pulled, peers that come, lie and go. Figures are of the model.
  */
-import { hasCode, PRIORITY } from '@diskswarm/core';
+import { type HostId, hasCode, PRIORITY } from '@diskswarm/core';
 import test from 'ava';
+import type { PeerStream } from '../src/index.ts';
 import { Fetcher } from './helpers/fetcher.ts';
-import { offered, TestDisk, type TestMembership } from './helpers/test-host.ts';
+import { offered, TestDisk, type TestHost, type TestMembership } from './helpers/test-host.ts';
 import { serveAll, World } from './helpers/world.ts';
 
 const PIECES = 4000;
@@ -14,8 +15,9 @@ const CHUNK = 65_536;
 interface Site {
   readonly world: World;
   readonly fetcher: Fetcher;
+  readonly hotel: TestHost;
   /** Named home, office and so on; each serves everything. */
-  readonly peers: readonly { name: string; id: string; membership: TestMembership }[];
+  readonly peers: readonly { name: string; id: HostId; host: TestHost; membership: TestMembership }[];
 }
 
 async function site(names: readonly string[], link: { rate: number; delayMs: number }): Promise<Site> {
@@ -26,7 +28,12 @@ async function site(names: readonly string[], link: { rate: number; delayMs: num
   for (const { id } of hosts) disk.grant(id);
   world.network.link('hotel').delayMs = link.delayMs;
   const fetcher = new Fetcher(world, hotel.join(disk));
-  const peers = hosts.map((host, index) => ({ name: names[index]!, id: host.id, membership: host.join(disk) }));
+  const peers = hosts.map((host, index) => ({
+    name: names[index]!,
+    id: host.id,
+    host,
+    membership: host.join(disk),
+  }));
   for (const { name, membership } of peers) {
     serveAll(membership);
     Object.assign(world.network.link(name), link);
@@ -35,7 +42,7 @@ async function site(names: readonly string[], link: { rate: number; delayMs: num
   await world.clock.until(() => fetcher.membership.ready.length === names.length);
   for (const { membership } of peers) membership.ready[0]!.openGeneration(offered(PIECES));
   await world.clock.until(() => fetcher.membership.generations.length === names.length);
-  return { world, fetcher, peers };
+  return { world, fetcher, hotel, peers };
 }
 
 /** Latency of faults one after the other with pauses between, in milliseconds, sorted. */
@@ -72,6 +79,46 @@ test('a guest waits little longer while a pull fills a link of 20 Mbit/s and 50 
   t.true(busyP50 <= 1.5 * idleP50);
   t.true(rate >= 0.8 * 2_500_000);
   home.fetcher.engine.stop();
+  t.true(hasCode(await t.throwsAsync(pull), 'ABORTED'));
+});
+
+/** A guest's memory that never ends, on its way from a peer to the host that fetches; that gives chunks half of its link. */
+function memoryFrom({ host }: Site['peers'][0], { hotel }: Site): void {
+  const quiet = { onData: () => undefined, onDrain: () => undefined, onEnd: () => undefined, onClose: () => undefined };
+  hotel.onStream = () => quiet;
+  const part = new Uint8Array(CHUNK).fill(7);
+  const fill = (stream: PeerStream): void => {
+    while (stream.write(part));
+  };
+  host.swarm.splitLink(hotel.id, { bytesPerSecond: null, backgroundPart: 0.5 });
+  fill(host.swarm.openStream(hotel.id, 'memory', (stream) => ({ ...quiet, onDrain: () => fill(stream) })));
+}
+
+test("beside a guest's memory a pull gives in to what queues, unless it is told that the sender parts the link", async (t) => {
+  const rate = 2_500_000;
+  const all = await site(['home'], { rate, delayMs: 25 });
+  const { world, fetcher } = all;
+  const [home] = all.peers as [Site['peers'][0]];
+  const pull = fetcher.pull(0, PIECES);
+  await world.clock.advance(2000);
+  memoryFrom(home, all);
+  /** Of the link, over four seconds, once it is steady. */
+  const part = async (): Promise<number> => {
+    await world.clock.advance(4000);
+    const before = fetcher.bytesBySource.get(home.id)!;
+    await world.clock.advance(4000);
+    return (fetcher.bytesBySource.get(home.id)! - before) / (4 * rate);
+  };
+  const parts: number[] = [];
+  for (const shared of [false, true, false]) {
+    fetcher.engine.linkShared(home.id, shared);
+    parts.push(await part());
+  }
+  t.log(`modelled: ${parts.map((each) => `${(100 * each).toFixed(0)} %`).join(', ')} of the link`);
+  const [before, during, after] = parts as [number, number, number];
+  t.true(during > 0.4 && during < 0.6);
+  t.true(before < 0.6 * during && after < 0.6 * during);
+  fetcher.engine.stop();
   t.true(hasCode(await t.throwsAsync(pull), 'ABORTED'));
 });
 

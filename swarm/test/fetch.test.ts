@@ -126,7 +126,7 @@ test('a fault comes verified over the control lane, counted and timed', async (t
   bench.answer(channel);
   t.deepEqual(await got, chunk(3));
   t.deepEqual(bench.received, [[channel.host, CHUNK, true]]);
-  t.deepEqual(bench.times, [{ queueUs: 0, networkUs: 40_000, verifyUs: 0 }]);
+  t.deepEqual(bench.times, [{ host: channel.host, queueUs: 0, networkUs: 40_000, verifyUs: 0 }]);
   t.true(bench.idle);
 });
 
@@ -208,7 +208,7 @@ test('the id may come later than the bytes: they are judged then', async (t) => 
   t.deepEqual(bench.received, []);
   naming.resolve(idOf(7));
   t.deepEqual(await got, chunk(7));
-  t.deepEqual(bench.times, [{ queueUs: 0, networkUs: 0, verifyUs: 15_000 }]);
+  t.deepEqual(bench.times, [{ host: channel.host, queueUs: 0, networkUs: 0, verifyUs: 15_000 }]);
 });
 
 test('bytes held for an id that proves them wrong are blamed, and asked elsewhere', async (t) => {
@@ -254,7 +254,7 @@ test('a fault for a chunk on its way in the background counts from when it was n
   await bench.clock.advance(10);
   for (const { token } of channel.asked.splice(0)) bench.engine.piece(channel, token, chunk(1));
   await Promise.all([pulled, needed]);
-  t.deepEqual(bench.times, [{ queueUs: 0, networkUs: 10_000, verifyUs: 0 }]);
+  t.deepEqual(bench.times, [{ host: channel.host, queueUs: 0, networkUs: 10_000, verifyUs: 0 }]);
 });
 
 test('a late fault is asked of a second peer by the clock, and the loser is taken back', async (t) => {

@@ -126,7 +126,7 @@ test('an upload limit is spent on what leaves, not on what the whole chunks woul
   });
   await world.clock.until(() => ended, 60_000);
   const seconds = (world.clock.nowUs() - before) / 1e6;
-  t.true(seconds < 1.5, `${seconds} s for 10 blocks of 4 KiB at 128 KiB/s, where 10 chunks take 5 s`);
+  t.true(seconds < 0.6, `${seconds} s for 10 blocks of 4 KiB at 128 KiB/s, where 10 chunks take 5 s`);
 });
 
 test('an old chunk that is gone here costs one more round trip, and is not asked about again', async (t) => {

@@ -5,7 +5,7 @@ import { Scope } from '../faults/scope.ts';
 import { makeTemplate, type Template } from '../faults/world.ts';
 
 const SEED = 'ci';
-const RUNS = 4;
+const RUNS = 3;
 
 const scope = new Scope();
 let template: Template;

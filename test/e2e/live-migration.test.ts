@@ -5,6 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { prepareGuest } from '@diskswarm/guest';
 import test, { type ExecutionContext } from 'ava';
+import { parseMetrics, sampleOf } from './metrics-page.ts';
 import { DISK } from './network.ts';
 import { eventually, Host, type Json, temporaryFolder } from './processes.ts';
 import { machinesIn, VmGuest } from './vm-guest.ts';
@@ -60,8 +61,14 @@ async function startWorld(
 }
 
 function startAgent(host: Host, peer?: Host): Promise<unknown> {
-  const args = peer === undefined ? [] : ['--peer', peer.daemon!.listen];
+  const args = ['--metrics', '127.0.0.1:0', ...(peer === undefined ? [] : ['--peer', peer.daemon!.listen])];
   return host.start({ args, env: { DISKSWARM_ACCEL: 'tcg' } });
+}
+
+/** A sample of what the host tells monitors. */
+async function metricOf(host: Host, line: string): Promise<number> {
+  const response = await fetch(String(host.daemon!.ready.metrics));
+  return sampleOf(parseMetrics(await response.text()), line);
 }
 
 async function vmOf(host: Host): Promise<Json> {
@@ -180,6 +187,8 @@ test.serial('cancelled on the way: the machine goes on, nothing is left there, a
   const moving = home.run(['vm', 'migrate', VM, '--to', office.id, ...SLOWLY]);
   await phaseOf(home, 'memory');
   t.is((await home.run(['vm', 'migrate', VM, '--to', office.id])).errorCode, 'VM_STATE', 'one at a time');
+  t.is(await metricOf(home, 'diskswarm_migrations_running{direction="out"}'), 1);
+  t.is(await metricOf(office, 'diskswarm_migrations_running{direction="in"}'), 1);
   await home.ok('vm', 'migrate-cancel', VM);
   t.is((await moving).errorCode, 'ABORTED');
   await runsOnAt(t, home, guest);
@@ -191,6 +200,18 @@ test.serial('cancelled on the way: the machine goes on, nothing is left there, a
   guest.host = office;
   await guest.ready();
   await runsOnAt(t, office, guest);
+  await eventually('monitors hear of both moves', async () => {
+    const ended = (direction: string, result: string): string =>
+      `diskswarm_migrations_total{direction="${direction}",result="${result}"}`;
+    return (
+      (await metricOf(home, ended('out', 'cancelled'))) === 1 &&
+      (await metricOf(home, ended('out', 'done'))) === 1 &&
+      (await metricOf(office, ended('in', 'discarded'))) === 1 &&
+      (await metricOf(office, ended('in', 'done'))) === 1
+    );
+  });
+  t.true((await metricOf(home, 'diskswarm_migration_sent_bytes_total{kind="memory"}')) > 1024 ** 2);
+  t.is(await metricOf(office, 'diskswarm_machines{state="running"}'), 1);
 });
 
 test.serial(

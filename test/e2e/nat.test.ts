@@ -1,11 +1,18 @@
 /** Hosts behind NATs of their own: they meet in a DHT and punch through, or go through a host that both reach. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { makeNatWorld, type NatKind, type NatWorld, type Place } from '@diskswarm/nat-world';
 import test, { type ExecutionContext } from 'ava';
-import { makeNatWorld, type NatWorld, type Place } from './nat-world.ts';
 import { pattern } from './nbd.ts';
 import { DISK, exported, firstDifference, MIB, pull } from './network.ts';
 import { eventually, Host, type Json, temporaryFolder } from './processes.ts';
+
+/** A world that goes away with the test, after the hosts in it. */
+async function worldOf(t: ExecutionContext, kinds: readonly NatKind[]): Promise<NatWorld> {
+  const world = await makeNatWorld(kinds);
+  t.teardown(() => world.close());
+  return world;
+}
 
 /** Starts the agent at its place, in the DHT. */
 function startAt(host: Host, world: NatWorld, { prefix, address }: Place): Promise<unknown> {
@@ -37,7 +44,7 @@ async function twoHosts(t: ExecutionContext, world: NatWorld): Promise<Pair> {
 }
 
 test.serial('two hosts behind two NATs punch through, and a disk moves', async (t) => {
-  const world = await makeNatWorld(t, ['steady', 'steady']);
+  const world = await worldOf(t, ['steady', 'steady']);
   const { folder, content, home, office } = await twoHosts(t, world);
   await home.invite(office, DISK);
   await office.connectedTo(home);
@@ -50,7 +57,7 @@ test.serial('two hosts behind two NATs punch through, and a disk moves', async (
 });
 
 test.serial('two NATs that cannot be punched: the hosts go through one of the same roster', async (t) => {
-  const world = await makeNatWorld(t, ['random', 'random']);
+  const world = await worldOf(t, ['random', 'random']);
   const { folder, content, home, office } = await twoHosts(t, world);
   const keeper = new Host(t, folder, 'keeper');
   await startAt(keeper, world, world.open);
@@ -64,6 +71,16 @@ test.serial('two NATs that cannot be punched: the hosts go through one of the sa
   t.is(firstDifference(await exported(office, folder), content), -1);
   await office.ok('disk', 'take', DISK);
   t.like(await office.info(DISK), { epoch: 2, ownerHostId: office.id });
+
+  // Home goes, and comes back with another key: the host between dials the one it had, in vain.
+  await home.stop();
+  await eventually('the keeper has lost home', async () => {
+    const now = (await keeper.call('peer.ls', {})) as { peers: Json[] };
+    return now.peers.every((peer) => peer.hostId !== home.id);
+  });
+  await startAt(home, world, world.behind[0]!);
+  await Promise.all([keeper.connectedTo(home), office.connectedTo(home)]);
+  t.true(keeper.daemon!.running);
 
   // Without the host between them they are apart, and together again once it is back.
   await keeper.stop();

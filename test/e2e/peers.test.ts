@@ -3,8 +3,8 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { startDht } from '@diskswarm/nat-world';
 import test from 'ava';
-import createTestnet from 'hyperdht/testnet.js';
 import { pattern } from './nbd.ts';
 import { DISK, exported, firstDifference, MIB, pull, seal, startNetwork, trackerArgs, writeDisk } from './network.ts';
 import { eventually, Host, type Json, temporaryFolder } from './processes.ts';
@@ -66,9 +66,9 @@ test.serial(
     const image = path.join(folder, 'image.raw');
     const content = pattern(8 * MIB, 7);
     fs.writeFileSync(image, content);
-    const network = await createTestnet(10, { host: '127.0.0.1' });
-    t.teardown(() => network.destroy());
-    const args = ['--dht', ...network.bootstrap.flatMap(({ host, port }) => ['--bootstrap', `${host}:${port}`])];
+    const dht = await startDht('127.0.0.1');
+    t.teardown(() => dht.close());
+    const args = ['--dht', ...dht.bootstrap.flatMap((node) => ['--bootstrap', node])];
     const home = new Host(t, folder, 'home');
     const office = new Host(t, folder, 'office');
     await Promise.all([home.start(), office.start({ args }), home.ok('owner', 'init')]);

@@ -131,6 +131,14 @@ export class Daemon {
   }
 }
 
+/** A command that stays. */
+export interface Follower {
+  readonly child: ChildProcess;
+  /** What it printed so far; grows. */
+  readonly documents: readonly Json[];
+  readonly exited: Promise<{ readonly code: number | null }>;
+}
+
 /** How an agent is started. */
 export interface AgentOptions {
   /** Commands in front of it, such as strace. */
@@ -209,6 +217,17 @@ export class Host {
     };
   }
 
+  /** Starts a command that stays; it is killed with the test. */
+  follow(args: readonly string[]): Follower {
+    const command = [...DISKSWARM, '--json', ...args];
+    const child = spawn(command[0]!, command.slice(1), { env: { ...this.#env }, stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#t.teardown(() => void child.kill('SIGKILL'));
+    const documents: Json[] = [];
+    createInterface({ input: child.stdout }).on('line', (line) => documents.push(JSON.parse(line) as Json));
+    const exited = new Promise<{ code: number | null }>((resolve) => child.once('close', (code) => resolve({ code })));
+    return { child, documents, exited };
+  }
+
   /** Runs a command that must work. */
   async ok(...args: string[]): Promise<Json> {
     const { exitCode, document } = await this.run(args);
@@ -261,9 +280,16 @@ export class Host {
   }
 }
 
-/** Starts a tracker. */
-export function startTracker(t: ExecutionContext): Promise<Daemon> {
-  return Daemon.start(t, [...DISKSWARM, 'tracker', '--listen', '127.0.0.1:0', '--json'], {
+/** Starts a tracker, on a free loopback port unless told otherwise. */
+export function startTracker(
+  t: ExecutionContext,
+  {
+    prefix = [],
+    listen = '127.0.0.1:0',
+    args = [],
+  }: { readonly prefix?: readonly string[]; readonly listen?: string; readonly args?: readonly string[] } = {},
+): Promise<Daemon> {
+  return Daemon.start(t, [...prefix, ...DISKSWARM, 'tracker', '--listen', listen, '--json', ...args], {
     PATH: process.env.PATH ?? '',
   });
 }

@@ -10,7 +10,7 @@ import test, { type ExecutionContext } from 'ava';
 import { NbdClient } from './nbd.ts';
 import { DISK, MIB } from './network.ts';
 import { eventually, Host, type Json, temporaryFolder } from './processes.ts';
-import { VmGuest } from './vm-guest.ts';
+import { machinesIn, VmGuest } from './vm-guest.ts';
 
 const IMAGE = { sizeBytes: 32 * MIB, contentBytes: 4 * MIB, bootBytes: MIB };
 const VM = 'desk';
@@ -18,8 +18,10 @@ const DATA = 'data';
 const DATA_BYTES = 16 * MIB;
 const BLOCK_BYTES = 4096;
 const BLOCKS = DATA_BYTES / BLOCK_BYTES;
-/** A round of the whole data disk takes four seconds. */
-const LINK = '4M';
+/** A round of the whole data disk takes eight seconds: more than the writer needs for it, on a busy machine too. */
+const LINK = '2M';
+/** Writes in a second: the least delay, of 2,048 µs, leaves 488, and any machine makes twice as many without. */
+const FASTEST_SLOW = 550;
 
 /** Writes numbered blocks from end to end, again and again, several in flight. No block is like another: nothing of them is saved on the way. */
 class Writer {
@@ -121,17 +123,6 @@ function startAgent(host: Host, peer?: Host): Promise<unknown> {
   return host.start({ args, env: { DISKSWARM_ACCEL: 'tcg' } });
 }
 
-/** QEMUs that run in a folder of the test: machines outlive their agents. */
-function machinesIn(folder: string): number[] {
-  return fs.readdirSync('/proc').flatMap((entry) => {
-    try {
-      return fs.readlinkSync(`/proc/${entry}/cwd`).startsWith(`${folder}/`) ? [Number(entry)] : [];
-    } catch {
-      return []; // Not a process, or gone.
-    }
-  });
-}
-
 async function statusOf(host: Host): Promise<Json> {
   return (await host.call('vm.migrateStatus', { name: VM, watch: false })) as Json;
 }
@@ -152,7 +143,8 @@ async function slowed(home: Host, office: Host) {
   const ended = moving.then(({ document }) => {
     throw new Error(`it ended before: ${JSON.stringify(document)}`);
   });
-  const slow = eventually('the writer is slowed', async () => throttleOf(await statusOf(home)).delayUs > 0);
+  // Two whole rounds tell that they do not shrink: some ten seconds, and many more on a busy machine.
+  const slow = eventually('the writer is slowed', async () => throttleOf(await statusOf(home)).delayUs > 0, 150_000);
   await Promise.race([slow, ended]);
   ended.catch(() => {});
   return { moving };
@@ -163,11 +155,9 @@ test.serial(
   async (t) => {
     const { home, office, guest, writer } = await startWorld(t);
     await writer.start(home);
-    const free = await writer.rate();
     const { moving } = await slowed(home, office);
-    const slow = await writer.rate();
-    t.true(slow < free / 3, `${slow} writes a second, ${free} before`);
-    t.true(slow > 0);
+    const isSlow = (rate: number): boolean => rate > 0 && rate < FASTEST_SLOW;
+    await eventually('writes are slow, and go on', async () => isSlow(await writer.rate()), 10_000);
     const moved = await moving;
     t.is(moved.exitCode, 0, moved.errorMessage);
     const record = moved.document.record as Json;
@@ -200,7 +190,7 @@ test.serial('the writer is let go at once: by a cancel, with the other host, wit
   const { home, office, guest, writer } = await startWorld(t);
   await writer.start(home);
   const fast = (what: string) =>
-    eventually(`writes are fast again after ${what}`, async () => (await writer.rate()) > 1000, 10_000);
+    eventually(`writes are fast again after ${what}`, async () => (await writer.rate()) > FASTEST_SLOW, 10_000);
 
   const first = await slowed(home, office);
   await home.ok('vm', 'migrate-cancel', VM);

@@ -24,4 +24,10 @@ export const REGRESSION_SEEDS: readonly RegressionSeed[] = [
     scenario: 'faults',
     found: 'blocks overwritten in place before a failed sync were taken for durable by the next flush',
   },
+  {
+    seed: '1795290242',
+    scenario: 'handover',
+    found:
+      'a failed write left what queued behind it in the store, which tried it again without end and let nothing else run',
+  },
 ];

@@ -27,6 +27,24 @@ export const MAX_CACHED_ADDRESSES = 4096;
 /** Bytes of changes collected before they go to the journal, and of one of its records. */
 export const MAX_PENDING_CHANGES_BYTES = 64 * 1024;
 
+/** Records that wait for a shared store to take them; what is announced meanwhile is told to the others at the next announce. */
+export const MAX_UNSENT_RECORDS = 16;
+/** Records that a shared store keeps: beyond it the oldest go, sooner than they would by their age. */
+export const MAX_SHARED_RECORDS = 65_536;
+/** Records read from it at once. */
+export const MAX_RECORDS_PER_READ = 16;
+
+/** Blobs of news kept; the one repeated longest ago makes room. */
+export const MAX_BLOBS = 20_000;
+/** Of these, swarms whose first blob came from one address (one /64 of IPv6); more are not taken. */
+export const MAX_BLOBS_PER_ADDRESS = 2_000;
+/** A blob goes when nobody repeated it for so long. */
+export const BLOB_LIFE_SECONDS = 7 * 86_400;
+/** That a blob was repeated is written down, and told to other trackers, no more often than this. */
+export const REPEAT_TOLD_SECONDS = 6 * 3600;
+/** Blobs read from a shared store at once. */
+export const MAX_BLOBS_PER_READ = 16;
+
 /** Connections at once. */
 export const MAX_CONNECTIONS = 1024;
 /** Bytes of a request's line and headers. */

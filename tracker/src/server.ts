@@ -2,15 +2,20 @@
  * A tracker at work: one table of swarms, asked over HTTP and, where wanted, by datagram.
  *
  * Puts the parts together and takes them apart again; what each does stands in its own file. Without a storage a tracker keeps
- * nothing over a restart: it knows again who is there within one interval.
+ * nothing over a restart: it knows again who is there within one interval, and the news that they repeat. With a Redis it shares
+ * what it knows with other trackers.
  */
 import type { Address, Clock, Random, Storage } from '@diskswarm/core';
 import { AddressLimit } from './address-limit.ts';
 import { ConnectionIds } from './connection-ids.ts';
 import { Counters, type Gauges } from './counters.ts';
+import { DEFAULT_INTERVAL_SECONDS, INTERVALS_UNTIL_EXPIRY } from './limits.ts';
+import { NewsBoard } from './news-board.ts';
+import { NewsJournal } from './news-journal.ts';
 import { PeerJournal } from './peer-journal.ts';
 import { serveHttp } from './server/http.ts';
 import { serveUdp } from './server/udp.ts';
+import { SharedStore } from './shared-store.ts';
 import { SwarmTable } from './swarm-table.ts';
 
 export interface TrackerOptions {
@@ -26,6 +31,10 @@ export interface TrackerOptions {
   readonly limitPerSecond?: number;
   /** Where what is known is kept over a restart; a folder that is this tracker's alone. @default nowhere */
   readonly storage?: Storage;
+  /** A Redis that this tracker shares what it knows with others through, instead of a storage. @default none */
+  readonly redis?: { readonly url: string; readonly password?: string | undefined };
+  /** Told when that Redis cannot be reached, and when it answers again; for a log. */
+  readonly onStore?: (ok: boolean) => void;
 }
 
 /** A tracker at work. */
@@ -47,18 +56,36 @@ export async function startTracker(options: TrackerOptions): Promise<Tracker> {
   const table = new SwarmTable(options);
   const counters = new Counters();
   const limit = limitPerSecond === undefined ? null : new AddressLimit({ clock, random, perSecond: limitPerSecond });
-  const journal = options.storage === undefined ? null : await PeerJournal.open(options.storage, table, clock);
-  const stops: (() => Promise<void>)[] = journal === null ? [] : [() => journal.close()];
+  const board = new NewsBoard(clock);
+  const journals = options.storage === undefined ? null : await keepIn(options.storage, table, board, clock);
+  const shared = await shareThrough(options, table, board);
+  const stops: (() => Promise<void>)[] = journals === null ? [] : journals.map((journal) => () => journal.close());
+  if (shared !== null) stops.push(() => shared.stop());
   const stop = async (): Promise<void> => {
     while (stops.length > 0) await stops.pop()?.();
   };
   const gauges = (): Gauges => {
     table.sweep();
     const uptimeSeconds = Math.floor((clock.nowUs() - startedUs) / 1e6);
-    return { swarms: table.swarmCount, peers: table.peerCount, uptimeSeconds, journal: journal?.ok ?? null };
+    return {
+      swarms: table.swarmCount,
+      peers: table.peerCount,
+      news: board.count,
+      uptimeSeconds,
+      journal: journals?.every((journal) => journal.ok) ?? null,
+      store: shared?.ok ?? null,
+    };
   };
+  shared?.start();
   try {
-    const http = await serveHttp({ listen: options.listen, table, limit, counters, gauges });
+    const http = await serveHttp({
+      listen: options.listen,
+      table,
+      board,
+      limit,
+      counters,
+      gauges,
+    });
     stops.push(http.stop);
     const ids = new ConnectionIds(clock, random);
     const udp = options.udp === undefined ? null : await serveUdp({ listen: options.udp, table, ids, limit, counters });
@@ -80,4 +107,32 @@ export async function startTracker(options: TrackerOptions): Promise<Tracker> {
     await stop();
     throw error;
   }
+}
+
+async function keepIn(
+  storage: Storage,
+  table: SwarmTable,
+  board: NewsBoard,
+  clock: Clock,
+): Promise<readonly [PeerJournal, NewsJournal]> {
+  const peers = await PeerJournal.open(storage, table, clock);
+  try {
+    return [peers, await NewsJournal.open(storage, board, clock)];
+  } catch (error) {
+    await peers.close();
+    throw error;
+  }
+}
+
+async function shareThrough(
+  { redis, clock, random, intervalSeconds, onStore }: TrackerOptions,
+  table: SwarmTable,
+  board: NewsBoard,
+): Promise<SharedStore | null> {
+  if (redis === undefined) return null;
+  // Its client is hundreds of files, and most commands are no tracker.
+  const { RedisStream } = await import('./server/redis-stream.ts');
+  const windowSeconds = Math.ceil((intervalSeconds ?? DEFAULT_INTERVAL_SECONDS) * INTERVALS_UNTIL_EXPIRY);
+  const stream = new RedisStream({ ...redis, clock, random, windowSeconds, onState: onStore });
+  return new SharedStore(table, board, clock, stream);
 }

@@ -62,6 +62,8 @@ export class SwarmTable {
   #peers = 0;
   /** Told of every change, before the call that made it returns; peers are views, good for the call. */
   onChange: ((change: Change) => void) | null = null;
+  /** Told what was announced here, repetitions too, but not who fell silent; peers are views, good for the call. */
+  onNews: ((news: Change) => void) | null = null;
 
   constructor(options: SwarmTableOptions) {
     this.#options = options;
@@ -161,13 +163,16 @@ export class SwarmTable {
     const known = this.#fresh(infoHash);
     if (event === 'stopped') {
       if (known?.remove(peer)) this.#left(infoHash, known, peer);
+      this.onNews?.({ kind: 'left', infoHash, peer });
       return known;
     }
     const before = known?.count ?? 0;
     const completed = event === 'completed' && known?.isSeeder(peer) !== true;
     const swarm = this.#put(infoHash, known, peer, leftBytes === 0);
+    this.onNews?.({ kind: 'joined', infoHash, peer, seeder: leftBytes === 0 });
     if (completed) {
       swarm.complete();
+      this.onNews?.({ kind: 'completed', infoHash, count: swarm.completed });
       this.onChange?.({ kind: 'completed', infoHash, count: swarm.completed });
     }
     this.#peers += swarm.count - before;

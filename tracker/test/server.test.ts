@@ -162,6 +162,7 @@ test('monitors see sums: no swarm, no address', async (t) => {
     swarms: 1,
     peers: 1,
     journal: null,
+    store: null,
     announces: { http: 1, udp: 0 },
     scrapes: { http: 1, udp: 0 },
     refused: { malformed: 1, limit: 0 },

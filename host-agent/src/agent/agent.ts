@@ -12,12 +12,15 @@ import {
   decodeGenesis,
   type EpochChain,
   type Generation,
+  isTokenLine,
   NAME_PATTERN,
   parseInvitation,
+  parseTokenLine,
 } from '@diskswarm/identity';
 import { PackStore } from '@diskswarm/store';
 import { FetchEngine, Swarm, type TrackerStatus } from '@diskswarm/swarm';
 import type { AgentOptions, MigrationPort, NewDisk } from './agent-options.ts';
+import { cloneOf, type NewClone, templatesFirst } from './clone-disk.ts';
 import { DiskPages } from './disk-pages.ts';
 import { DiskRecords, diskKey, type InitialRecords } from './disk-records.ts';
 import type { Environment } from './environment.ts';
@@ -25,6 +28,8 @@ import { importDisk } from './import-disk.ts';
 import { ManagedDisk } from './managed-disk.ts';
 import { MeetingPlaces } from './meeting-places.ts';
 import { type MetaChange, MetaTable } from './meta-table.ts';
+import { redeemToken } from './redeem-token.ts';
+import { TokenDesk } from './token-desk.ts';
 
 const META_PATH = 'meta.journal';
 /** Disks of one host. */
@@ -33,6 +38,10 @@ const MAX_DISKS = 1024;
 export class Agent {
   readonly #options: AgentOptions;
   readonly #disks = new Map<DiskId, ManagedDisk>();
+  readonly #tokens = new TokenDesk(
+    () => this.env,
+    () => this.disks,
+  );
   #places: MeetingPlaces | null = null;
   /** Names and disks that are being made or removed. */
   readonly #reserved = new Set<string>();
@@ -109,6 +118,7 @@ export class Agent {
       keys,
       onStream: (stream) =>
         relay?.owns(stream.label) ? relay.onStream(stream) : (this.migrations?.onStream(stream) ?? null),
+      doors: () => this.#tokens.doors(),
       uploadBytesPerSecond: this.#options.uploadBytesPerSecond,
       downloadBytesPerSecond: this.#options.downloadBytesPerSecond,
       onMisbehaviour: (host, error) =>
@@ -132,7 +142,12 @@ export class Agent {
       bootId,
       socketFor,
       migrationMail: (disk, from, message) => this.migrations?.onMessage(disk, from, message),
-      announce: (disk) => places.announceNow(disk),
+      disks: this.#disks,
+      announce: (id) => {
+        places.announceNow(id);
+        const disk = this.#disks.get(id);
+        if (disk !== undefined) this.#tokens.renew(disk);
+      },
     };
     await this.#finishInterrupted();
     for (const key of meta.keys('disk/').filter((candidate) => candidate.endsWith('/name'))) {
@@ -141,15 +156,19 @@ export class Agent {
       else this.#disks.set(id, new ManagedDisk(this.env, textOf(meta.get(key)), DiskRecords.load(meta, keys, id)));
     }
     // Guests wait for their exports: these come before anything that takes longer on a large disk.
-    for (const disk of this.#disks.values()) await disk.reopen();
-    for (const disk of this.#disks.values()) {
+    const inOrder = templatesFirst([...this.#disks.values()]);
+    for (const disk of inOrder) await disk.reopen();
+    for (const disk of inOrder) {
       await this.#startDisk(disk);
       await disk.records.dropRounds(disk.attachment.resolver?.view.subject.generation ?? null);
     }
     this.migrations?.beforePeers();
     this.#listen = await swarm.start({ listen: this.#options.listen });
     await places.start(this.listen);
-    for (const disk of this.#disks.values()) places.meet(disk);
+    for (const disk of this.#disks.values()) {
+      places.meet(disk);
+      this.#tokens.renew(disk);
+    }
     return this.listen;
   }
 
@@ -201,16 +220,29 @@ export class Agent {
     }
   }
 
-  /** Becomes a member of a disk by an invitation for this host. */
+  /** Makes a clone of a template: whole and durable, or not there, when this settles. NAME_EXISTS, BAD_CHUNK_SIZE, LIMIT_EXCEEDED. */
+  async clone(wanted: NewClone): Promise<ManagedDisk> {
+    const { disk, first, more } = cloneOf(wanted, this.env);
+    const release = this.#reserve(wanted.name, disk);
+    try {
+      return await this.#begin(await this.#create(wanted.name, wanted.records, more, first));
+    } finally {
+      release();
+    }
+  }
+
+  /** Becomes a member of a disk by an invitation for this host, or by a token. */
   async join(text: string, name: string | null): Promise<ManagedDisk> {
-    const invitation = parseInvitation(text, this.env.keys);
-    const chosen = name ?? invitation.name;
-    const { genesis, roster, epochs, trackers, addresses } = invitation;
+    const line = isTokenLine(text) ? parseTokenLine(text) : parseInvitation(text, this.env.keys);
+    const chosen = name ?? line.name;
+    const { genesis, trackers, addresses } = line;
     const release = this.#reserve(chosen, genesis.disk);
     try {
       const disk = await this.#create(
         chosen,
-        { genesis: genesis.bytes, roster: roster.bytes, epochs: epochs.map((record) => record.bytes) },
+        'redeemer' in line
+          ? await redeemToken(line, this.#options)
+          : { genesis: genesis.bytes, roster: line.roster.bytes, epochs: line.epochs.map((record) => record.bytes) },
         { [diskKey(genesis.disk, 'places')]: Buffer.from(JSON.stringify({ trackers, addresses })) },
       );
       await this.#begin(disk);
@@ -269,11 +301,12 @@ export class Agent {
     return new ManagedDisk(env, name, created);
   }
 
-  async #begin(disk: ManagedDisk): Promise<void> {
+  async #begin(disk: ManagedDisk): Promise<ManagedDisk> {
     this.#disks.set(disk.disk, disk);
     await disk.reopen();
     await disk.start();
     this.#places?.meet(disk);
+    return disk;
   }
 
   /** Keeps a name and a disk for whoever makes it, until the function returned is called; INVALID_ARGUMENT, NAME_EXISTS, LIMIT_EXCEEDED. */
@@ -342,6 +375,7 @@ export class Agent {
     // What fails to end leaves nothing else open.
     const ended = async (work: Promise<unknown>): Promise<void> =>
       void (await work.catch((error: unknown) => failures.push(error)));
+    this.#tokens.stop();
     if (this.#places !== null) await ended(this.#places.stop());
     await Promise.all([...this.#disks.values()].map((disk) => ended(disk.stop())));
     env.fetch.stop();

@@ -4,16 +4,30 @@
  * Parameters were validated at the socket. Image files are read and written here, because only users name paths.
  */
 import path from 'node:path';
-import { DiskswarmError, fromHex, type HostId, PRIORITY, pieceIndex, toHex } from '@diskswarm/core';
+import {
+  DiskswarmError,
+  formatAddress,
+  fromHex,
+  type HostId,
+  PRIORITY,
+  parseAddress,
+  pieceIndex,
+  toHex,
+} from '@diskswarm/core';
 import { decodeEpochRecord, NONCE_BYTES, parseHostId } from '@diskswarm/identity';
+import type { ControlParams } from '../control/methods.ts';
 import type { ControlHandlers } from '../control/server.ts';
-import { openImage } from '../images/image-source.ts';
+import { type ImageSource, openImage } from '../images/image-source.ts';
 import { type ImagePart, writeImage } from '../images/image-writer.ts';
+import { openTorrent } from '../torrent/torrent-source.ts';
 import type { Agent } from './agent.ts';
+import { assertNotNeeded } from './clone-disk.ts';
 import { agentStatus, diskInfo, historyOf, peerList, progressMeter } from './disk-status.ts';
 import type { GenerationView } from './generation-view.ts';
 import type { ManagedDisk } from './managed-disk.ts';
 import { handoverError } from './ownership-driver.ts';
+import { rosterInfo } from './roster-info.ts';
+import { templateHandlers } from './template-handlers.ts';
 import { within } from './time-limit.ts';
 
 /** How long a hand-over waits for the other host's answer before it is in doubt. */
@@ -26,11 +40,15 @@ const FIRST_NEWS_MS = 5_000;
 const RECEIPT_TIMEOUT_MS = 5_000;
 
 /** What disks, peers and the store are asked; virtual machines have handlers of their own. */
-export function controlHandlers(agent: Agent, scratchFolder: string): Omit<ControlHandlers, `vm.${string}`> {
+export function controlHandlers(
+  agent: Agent,
+  scratchFolder: string,
+): Omit<ControlHandlers, `vm.${string}` | `torrent.${string}` | `dashboard.${string}`> {
   return {
+    ...templateHandlers(agent),
     'host.id': async () => ({ hostId: agent.env.hostId }),
     'disk.import': async (params, { signal, emit }) => {
-      const image = await openImage(params.path, params.format, scratchFolder, { signal });
+      const image = await openSource(agent, params, scratchFolder, signal);
       try {
         const { genesis, rosterBundle, grant } = params.records;
         const progress = progressMeter(agent.env.clock, image.sizeBytes, emit);
@@ -80,15 +98,21 @@ export function controlHandlers(agent: Agent, scratchFolder: string): Omit<Contr
     'disk.ls': async () => ({ disks: await Promise.all(agent.disks.map((disk) => diskInfo(disk))) }),
     'disk.info': async ({ name }) => diskInfo(agent.disk(name)),
     'disk.history': async ({ name }) => ({ generations: historyOf(agent.disk(name)) }),
+    'disk.members': async ({ name }) => rosterInfo(agent.disk(name).records.roster, agent.env.clock.wallMs()),
     'disk.rm': async ({ name, force }, { signal }) => {
       const disk = agent.disk(name);
       if (disk.attachment.attachment !== null)
         throw new DiskswarmError('DISK_ATTACHED', `disk "${name}" is attached; detach it first`, { data: { name } });
+      if (!force) assertNotNeeded(disk, agent.disks);
       await agent.remove(disk, force ? null : await assertDroppable(agent, disk, signal));
       return { name, removed: true };
     },
-    'disk.attach': ({ name, readOnly, socket }) =>
-      agent.disk(name).attach({ readOnly, socket: socket === null ? null : path.resolve(socket) }),
+    'disk.attach': async ({ name, readOnly, socket }) => {
+      const disk = agent.disk(name);
+      const info = await disk.attach({ readOnly, socket: socket === null ? null : path.resolve(socket) });
+      const { warning } = disk.records.heard;
+      return warning === null ? info : { ...info, warning };
+    },
     'disk.detach': async ({ name }) => {
       await agent.disk(name).detach();
       return { name, detached: true };
@@ -120,7 +144,7 @@ export function controlHandlers(agent: Agent, scratchFolder: string): Omit<Contr
       const disk = agent.disk(name);
       decodeEpochRecord(fromHex(record), disk.records.genesis);
       // A new epoch of its own would only cut it off from what its guest wrote and nobody sealed.
-      if (disk.ownership.standing().state === 'writable')
+      if (disk.ownership.standing().state === 'writable' && disk.records.heard.newer === null)
         return { ...ownershipOf(disk), forkName: disk.records.chain.current.forkName ?? '' };
       await disk.applyEpoch(fromHex(record));
       const { current } = disk.records.chain;
@@ -158,17 +182,7 @@ export function controlHandlers(agent: Agent, scratchFolder: string): Omit<Contr
     },
     'disk.export': async ({ name, sequence, path: file, format }, { signal, emit }) => {
       const disk = agent.disk(name);
-      const generation =
-        sequence === null
-          ? disk.records.head
-          : disk.records.history().find((candidate) => candidate.sequence === sequence);
-      if (generation === null || generation === undefined) {
-        throw new DiskswarmError(
-          'GENERATION_NOT_FOUND',
-          `disk "${name}" has no generation ${sequence ?? ''} here; \`diskswarm disk history ${name}\` lists the ones it has`,
-          { data: { name, sequence } },
-        );
-      }
+      const generation = disk.templates.generationAt(sequence);
       const view = await disk.viewOf(generation.id);
       const progress = progressMeter(agent.env.clock, generation.sizeBytes, emit);
       await writeImage(path.resolve(file), format, generation.sizeBytes, exportParts(disk, view, signal, progress), {
@@ -201,6 +215,17 @@ export function controlHandlers(agent: Agent, scratchFolder: string): Omit<Contr
       };
     },
   };
+}
+
+function openSource(
+  agent: Agent,
+  { path: location, format, file }: ControlParams<'disk.import'>,
+  scratchFolder: string,
+  signal: AbortSignal,
+): Promise<ImageSource> {
+  if (format !== 'torrent') return openImage(location, format, scratchFolder, { signal });
+  const listen = formatAddress(parseAddress(agent.listen).host, 0);
+  return openTorrent({ location, file: file ?? null, scratchFolder, listen, clock: agent.env.clock, signal });
 }
 
 function ownershipOf(disk: ManagedDisk): { epoch: number; ownerHostId: string; sequence: number } {

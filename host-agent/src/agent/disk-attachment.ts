@@ -90,6 +90,7 @@ export class DiskAttachment {
       );
     const incoming = wanted.incoming === true;
     if (!wanted.readOnly && !incoming) this.assertOwner();
+    if (!wanted.readOnly && !incoming) records.heard.assertNone(name);
     const record = {
       socket: wanted.socket ?? (await env.socketFor(name)),
       readOnly: wanted.readOnly,

@@ -8,7 +8,7 @@
 import { DiskswarmError, type GenerationId, hasCode, messageOf, type PieceIndex, type Timer } from '@diskswarm/core';
 import type { Generation } from '@diskswarm/identity';
 import type { OwnershipMessage } from '@diskswarm/ownership';
-import { BackgroundFetch } from './background-fetch.ts';
+import { BackgroundFetch, fetchUrgently } from './background-fetch.ts';
 import type { ChangeSignal } from './change-signal.ts';
 import type { DiskContent } from './disk-content.ts';
 import type { DiskRecords } from './disk-records.ts';
@@ -69,12 +69,13 @@ export class DiskCompletion {
     return generation === records.head?.id ? this.isComplete() : !content.doubted;
   }
 
-  /** Resolves when the newest generation is complete and durable here; rejects with what stopped its fetch. */
-  async complete({ signal }: { signal: AbortSignal }): Promise<void> {
-    const { changed, intake, env } = this.#options;
+  /** Resolves when the newest generation is complete and durable here; rejects with what stopped its fetch. `urgent`: a guest stands still for it. */
+  async complete({ signal, urgent = false }: { signal: AbortSignal; urgent?: boolean }): Promise<void> {
+    const { changed, intake, env, content, chunks } = this.#options;
     while (!this.isComplete()) {
       const run = this.#begin();
-      const view = this.#options.content.head;
+      const view = content.head;
+      if (urgent && view !== null) fetchUrgently(chunks, view, { signal }).catch(() => {}); // The run tells.
       await changed.until(
         () => this.isComplete() || run?.ended === true || (run === null && this.#options.content.head !== view),
         { signal },

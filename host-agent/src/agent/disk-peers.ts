@@ -40,7 +40,7 @@ import { Turns } from './turns.ts';
 /** Generations, epoch records and messages of ownership of one peer for one disk that wait to be looked at: a long chain comes record by record. */
 const MAX_QUEUED_RECORDS = 8192;
 /** Generations besides the newest that a host which connects is told of. */
-const MAX_OLDER_OPEN = 4;
+const MAX_OLDER_OPEN = 16;
 /** A host that was asked for manifest pages may be silent for four round trips, and at least so long, before the next is asked too. */
 const LEAST_PATH_PATIENCE_MS = 250;
 
@@ -110,6 +110,9 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
   rosterBundle(): Uint8Array {
     return this.#records.roster.bytes;
   }
+  async takeRoster(bundle: Uint8Array): Promise<void> {
+    if ((await this.#records.offerRoster(bundle)) === 'newer') this.#listener.rosterChanged();
+  }
 
   /** The generation whose manifest has this root, as peers name it. */
   generationOf(root: ChunkId): GenerationId | null {
@@ -158,7 +161,6 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
         .finally(() => queued--);
     };
     return {
-      onRoster: (bundle) => this.#onRoster(bundle),
       onReady: () => {
         this.announce(link);
         for (const older of this.#older) this.#openOlder(link, older);
@@ -251,8 +253,9 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
   }
 
   /** Chunks of a generation that is not the newest are asked for: hosts that connect later are told of it too. The last few are kept. */
-  keepOpen({ subject: { generation }, piecesTotal: pieces }: GenerationView): void {
-    const older = { generation, pieces };
+  keepOpen(view: { readonly subject: { readonly generation: GenerationId }; readonly piecesTotal: number }): void {
+    const { generation } = view.subject;
+    const older = { generation, pieces: view.piecesTotal };
     this.#older = [...this.#older.filter((known) => known.generation !== generation), older].slice(-MAX_OLDER_OPEN);
     for (const link of this.links()) this.#openOlder(link, older);
   }
@@ -335,10 +338,6 @@ export class DiskPeers implements DiskMembership, PathSource, FetchDisk {
     if (view.allLeavesKnown) lacks.add(0, view.piecesTotal);
     link.channel.sendClaims(view.subject.generation, has, lacks.subtract(has));
     if (view.allLeavesKnown) link.told.add(view.subject.generation);
-  }
-
-  async #onRoster(bundle: Uint8Array): Promise<void> {
-    if ((await this.#records.offerRoster(bundle)) === 'newer') this.#listener.rosterChanged();
   }
 
   async #onGeneration(link: PeerLink, offered: OfferedGeneration): Promise<void> {

@@ -6,7 +6,7 @@
  */
 import { type DiskId, DiskswarmError, decodeCanonical, encodeCanonical, type GenerationId } from '@diskswarm/core';
 import {
-  acceptRoster,
+  type Admission,
   compareGenerations,
   decodeEpochRecord,
   decodeGeneration,
@@ -21,10 +21,13 @@ import {
   openRosterSecret,
   type Roster,
   type SwarmSecret,
+  takeRoster,
   verifyEpochChain,
   verifyGeneration,
   verifyRoster,
+  withAdmissions,
 } from '@diskswarm/identity';
+import { HeardGeneration } from './heard-generation.ts';
 import type { MetaChange, MetaTable } from './meta-table.ts';
 import { Turns } from './turns.ts';
 
@@ -45,6 +48,7 @@ export interface InitialRecords {
 
 export class DiskRecords {
   readonly genesis: Genesis;
+  readonly heard: HeardGeneration;
   readonly #meta: MetaTable;
   readonly #keys: HostKeys;
   readonly #generations = new Map<GenerationId, Generation>();
@@ -70,6 +74,7 @@ export class DiskRecords {
     this.#roster = roster;
     this.#chain = chain;
     this.#secrets = secrets;
+    this.heard = new HeardGeneration(meta, this);
   }
 
   /** Checks the records of a new disk and makes them durable together with `more`, and with its first generation where this host made one. */
@@ -176,15 +181,29 @@ export class DiskRecords {
 
   /** Takes a roster that is newer than ours; durable when this resolves. */
   offerRoster(bytes: Uint8Array): Promise<'newer' | 'same' | 'stale'> {
-    return this.#turns.run(async () => this.#takeRoster(verifyRoster(bytes, this.genesis)));
+    return this.#turns.run(async () => this.#takeRoster(verifyRoster(bytes, this.genesis, this.#roster)));
+  }
+
+  /** Adds hosts that came by a token, and `more` in the same step; ROSTER_STALE, with nothing done, unless all of them count. */
+  admit(admissions: readonly Admission[], more: MetaChange): Promise<void> {
+    return this.#turns.run(async () => {
+      const roster = withAdmissions(this.#roster, admissions);
+      if (!admissions.every(({ bytes }) => roster.admissions.some((each) => Buffer.compare(each.bytes, bytes) === 0)))
+        throw new DiskswarmError('ROSTER_STALE', `the roster of disk ${this.disk} changed while a host was let in`, {
+          data: { disk: this.disk },
+        });
+      await this.#meta.commit({ [diskKey(this.disk, 'roster')]: roster.bytes, ...more });
+      this.#roster = roster;
+    });
   }
 
   /** Takes a roster that the owner made of ours; ROSTER_STALE when ours became another one meanwhile. False when it is ours already. */
   changeRoster(bytes: Uint8Array): Promise<boolean> {
     return this.#turns.run(async () => {
       const offered = verifyRoster(bytes, this.genesis);
-      const verdict = acceptRoster(this.#roster, offered);
-      if (verdict === 'stale' || (verdict === 'newer' && offered.sequence === this.#roster.sequence)) {
+      const { verdict, roster } = takeRoster(this.#roster, offered);
+      const passed = Buffer.compare(roster.signed, offered.signed) !== 0;
+      if (passed || (verdict === 'newer' && offered.sequence === this.#roster.sequence)) {
         throw new DiskswarmError(
           'ROSTER_STALE',
           `the roster of disk ${this.disk} changed while this change was made; nothing was changed, run the command again`,
@@ -198,15 +217,15 @@ export class DiskRecords {
   }
 
   async #takeRoster(offered: Roster): Promise<'newer' | 'same' | 'stale'> {
-    const verdict = acceptRoster(this.#roster, offered);
+    const { verdict, roster } = takeRoster(this.#roster, offered);
     if (verdict !== 'newer') return verdict;
-    const chain = verifyEpochChain(this.#chain.records, this.genesis, offered);
-    const secrets = this.#withSecretOf(offered);
+    const chain = verifyEpochChain(this.#chain.records, this.genesis, roster);
+    const secrets = this.#withSecretOf(roster);
     await this.#meta.commit({
-      [diskKey(this.disk, 'roster')]: offered.bytes,
+      [diskKey(this.disk, 'roster')]: roster.bytes,
       [diskKey(this.disk, 'secrets')]: encodeCanonical(secrets),
     });
-    this.#roster = offered;
+    this.#roster = roster;
     this.#chain = chain;
     this.#secrets = secrets;
     this.#head = this.#newest();

@@ -20,6 +20,8 @@ import type { PackStore } from '@diskswarm/store';
 import type { DiskServer } from '@diskswarm/swarm';
 import type { DiskPages } from './disk-pages.ts';
 import type { DiskRecords } from './disk-records.ts';
+import type { FaultStatistics } from './fault-statistics.ts';
+import type { PassOn } from './pass-on.ts';
 
 /** Manifests whose last pages are kept at hand. */
 const MAX_READERS = 8;
@@ -32,11 +34,25 @@ export class StoreServer implements DiskServer {
   readonly #store: ServedStore;
   readonly #pages: DiskPages;
   readonly #readers = new Map<ChunkId, ManifestReader>();
+  readonly #statistics: Pick<FaultStatistics, 'served'>;
+  readonly #passOn: Pick<PassOn, 'bring'>;
 
-  constructor(options: { records: DiskRecords; store: ServedStore; pages: DiskPages }) {
+  constructor(options: {
+    records: DiskRecords;
+    store: ServedStore;
+    pages: DiskPages;
+    statistics: Pick<FaultStatistics, 'served'>;
+    passOn: Pick<PassOn, 'bring'>;
+  }) {
     this.#records = options.records;
     this.#store = options.store;
     this.#pages = options.pages;
+    this.#statistics = options.statistics;
+    this.#passOn = options.passOn;
+  }
+
+  bring(generation: GenerationId, piece: PieceIndex, host: HostId, urgent: boolean): Promise<void> | null {
+    return this.#passOn.bring(generation, piece, host, urgent);
   }
 
   async readPiece(
@@ -52,7 +68,9 @@ export class StoreServer implements DiskServer {
     return this.#unlessAbsent(async () => {
       const id = await reader.idOf(piece);
       if (id === ZERO_ID || !this.#store.has(id, this.#records.disk)) return null;
-      return room.subarray(0, await this.#store.verifiedRead(id, room));
+      const lengthBytes = await this.#store.verifiedRead(id, room);
+      this.#statistics.served(lengthBytes);
+      return room.subarray(0, lengthBytes);
     });
   }
 

@@ -1,6 +1,7 @@
 /** What a user is shown of disks, peers and the agent: the contract's fields, read from the parts that know them. */
 import type { Clock } from '@diskswarm/core';
 import type { AgentStatus, DiskInfo, DiskStatus, HistoryEntry, PeerStatus, Progress } from '../control/methods.ts';
+import type { BaseInfo } from '../control/template-methods.ts';
 import type { Agent } from './agent.ts';
 import type { ManagedDisk } from './managed-disk.ts';
 import type { PeerLink } from './peer-link.ts';
@@ -11,6 +12,7 @@ const PROGRESS_INTERVAL_US = 200_000;
 export async function diskInfo(disk: ManagedDisk): Promise<DiskInfo> {
   const { records, content } = disk;
   const { head, chain, member } = records;
+  const { newer } = records.heard;
   const view = content.head;
   const safety = await disk.safety.ofHost();
   return {
@@ -32,6 +34,28 @@ export async function diskInfo(disk: ManagedDisk): Promise<DiskInfo> {
     safeToSwitchOff: safety.safe,
     safeReasons: safety.reasons,
     forkName: chain.current.forkName,
+    newerGeneration: newer && { epoch: newer.epoch, sequence: newer.sequence, hostId: newer.host },
+    base: baseInfo(disk),
+    fleet: disk.base.fleet,
+    templates: (disk.templates.list?.templates ?? []).map(({ sequence, generation, retired, isPublic }) => ({
+      sequence,
+      generationId: generation,
+      retired,
+      public: isPublic,
+    })),
+  };
+}
+
+function baseInfo(disk: ManagedDisk): BaseInfo | null {
+  const { named, disk: base, waitingPieces } = disk.base;
+  if (named === null) return null;
+  return {
+    diskId: named.disk,
+    generationId: named.generation,
+    name: base?.name ?? null,
+    sequence: base?.records.generation(named.generation)?.sequence ?? null,
+    independent: disk.completion.isComplete(),
+    waitingPieces,
   };
 }
 

@@ -33,6 +33,8 @@ export interface Environment {
   announce(disk: DiskId): void;
   /** A message of a live migration came over a disk of the machine. */
   migrationMail(disk: ManagedDisk, from: HostId, message: Uint8Array): void;
+  /** The disks on this host; they come and go. */
+  readonly disks: ReadonlyMap<DiskId, ManagedDisk>;
   /** Absolute path of the NBD socket of a disk that names none itself. */
   socketFor(name: string): Promise<string>;
 }

@@ -1,5 +1,7 @@
 /**
- * Percentiles of durations in constant memory: logarithmic buckets, about 4 % wide, from 1 µs to 20 minutes.
+ * Durations in constant memory: logarithmic buckets, about 4 % wide, from 1 µs to 30 minutes.
+ *
+ * A bucket includes its upper bound, and every power of two is one: what is at most a power of two can be told exactly.
  */
 import type { Percentiles } from '../control/methods.ts';
 
@@ -10,16 +12,33 @@ export class LatencyHistogram {
   readonly #counts = new Uint32Array(BUCKETS);
   #count = 0;
   #maxUs = 0;
+  #sumUs = 0;
 
   get count(): number {
     return this.#count;
   }
 
+  /** All durations together. */
+  get sumUs(): number {
+    return this.#sumUs;
+  }
+
   add(durationUs: number): void {
-    const bucket = Math.min(BUCKETS - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, durationUs)) * PER_DOUBLING)));
+    const bucket = Math.min(BUCKETS - 1, Math.max(0, Math.ceil(Math.log2(Math.max(1, durationUs)) * PER_DOUBLING) - 1));
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
     this.#count++;
     this.#maxUs = Math.max(this.#maxUs, durationUs);
+    this.#sumUs += durationUs;
+  }
+
+  /** How many were at most 2 to the power of each of `exponents` microseconds; these rise, from 1 on. */
+  atMost(exponents: readonly number[]): number[] {
+    let bucket = 0;
+    let sum = 0;
+    return exponents.map((exponent) => {
+      for (; bucket < Math.min(BUCKETS, exponent * PER_DOUBLING); bucket++) sum += this.#counts[bucket]!;
+      return sum;
+    });
   }
 
   /** Whole microseconds; zeros before the first duration. */

@@ -3,11 +3,11 @@
  *
  * Structural work (attach, detach, seal, the steps of a hand-over, removal) is done one at a time. What a user may wait for fires `changed`.
  */
-import { DiskswarmError, type GenerationId, type HostId, hasCode } from '@diskswarm/core';
+import { DiskswarmError, type GenerationId, type HostId } from '@diskswarm/core';
 import type { AttachmentInfo } from '../control/methods.ts';
-import type { AttachmentResolver } from './attachment-resolver.ts';
 import { ChangeSignal } from './change-signal.ts';
 import { DiskAttachment } from './disk-attachment.ts';
+import { DiskBase } from './disk-base.ts';
 import { DiskCompletion } from './disk-completion.ts';
 import { DiskContent } from './disk-content.ts';
 import { DiskNews } from './disk-news.ts';
@@ -16,18 +16,23 @@ import { DiskPeers } from './disk-peers.ts';
 import type { DiskRecords } from './disk-records.ts';
 import { DiskSafety } from './disk-safety.ts';
 import { StoreServer } from './disk-server.ts';
+import { DiskTemplates } from './disk-templates.ts';
 import { DiskTrace } from './disk-trace.ts';
 import type { Environment } from './environment.ts';
+import { putExportInOrder } from './export-failure.ts';
 import { FaultStatistics } from './fault-statistics.ts';
 import type { GenerationView } from './generation-view.ts';
+import { HostGreeting } from './host-greeting.ts';
 import { LiveMoves } from './live-moves.ts';
 import { handoverError, OwnershipDriver } from './ownership-driver.ts';
 import { OwnershipMail } from './ownership-mail.ts';
 import { PageFetch } from './page-fetch.ts';
+import { PassOn } from './pass-on.ts';
 import { PieceChunks } from './piece-chunks.ts';
 import { PieceIntake } from './piece-intake.ts';
 import { Receipts } from './receipts.ts';
 import { DiskSealer, type SealOutcome } from './seal-disk.ts';
+import { SharedSources } from './shared-sources.ts';
 import { StructuralTurns } from './structural-turns.ts';
 
 export class ManagedDisk {
@@ -35,10 +40,14 @@ export class ManagedDisk {
   readonly records: DiskRecords;
   readonly content: DiskContent;
   readonly pages: DiskPages;
+  readonly pageFetch: PageFetch;
+  readonly base: DiskBase;
+  readonly templates: DiskTemplates;
+  readonly greeting: HostGreeting;
   readonly peers: DiskPeers;
   readonly attachment: DiskAttachment;
   readonly ownership: OwnershipDriver;
-  readonly statistics = new FaultStatistics();
+  readonly statistics = new FaultStatistics((host) => this.peers.link(host)?.channel.address ?? null);
   readonly chunks: PieceChunks;
   readonly receipts: Receipts;
   readonly completion: DiskCompletion;
@@ -52,6 +61,7 @@ export class ManagedDisk {
   readonly #turns: StructuralTurns;
   readonly #mail: OwnershipMail;
   readonly #news: DiskNews;
+  readonly #sources: SharedSources;
   /** Ends what waits for chunks that may never come, so that the agent can stop. */
   readonly #closing = new AbortController();
   #stopping: Promise<void> | null = null;
@@ -71,21 +81,30 @@ export class ManagedDisk {
       records,
       fetch: env.fetch,
       clock,
-      server: new StoreServer({ records, store, pages: this.pages }),
+      server: new StoreServer({
+        ...{ records, store, pages: this.pages, statistics: this.statistics },
+        passOn: new PassOn(this, env, this.#closing.signal),
+      }),
       content: () => this.content,
       trace: () => this.#trace.bytes,
       listener: {
         rosterChanged: () => this.#news.rosterChanged(),
         recordsChanged: (head) => this.#news.recordsChanged(head),
-        linkReady: (link) => this.#linkReady(link.host),
+        linkReady: ({ host }) => {
+          this.greeting.greet(host);
+          this.changed.fire();
+        },
         linkClosed: () => this.changed.fire(),
-        trace: (generation, bytes) => this.#takeTrace(generation, bytes),
+        trace: (generation, bytes) => this.greeting.takeTrace(generation, bytes),
         ownership: (from, message) => this.#mail.take(from, message),
         migration: (from, message) => env.migrationMail(this, from, message),
         warn,
       },
     });
-    const fetch = new PageFetch(this.pages, this.peers);
+    const fetch = new PageFetch(this.pages, this.peers, { bringPath: (...path) => this.base.bringPath(...path) });
+    this.pageFetch = fetch;
+    this.templates = new DiskTemplates(this, meta);
+    this.#sources = new SharedSources(this, env);
     this.content = new DiskContent({
       disk,
       chunkSizeBytes: records.genesis.chunkSizeBytes,
@@ -98,6 +117,7 @@ export class ManagedDisk {
           const { resolver } = this.attachment;
           if (resolver?.view.subject.generation === view.subject.generation) resolver.rebase(view);
           else if (resolver !== null && !this.attachment.writable) this.peers.keepOpen(resolver.view);
+          this.templates.open();
           this.peers.announceAll(null);
           this.completion.update();
           this.changed.fire();
@@ -116,7 +136,9 @@ export class ManagedDisk {
       },
       failed: (error) => warn('fetched chunks could not be made durable', error),
     });
+    this.base = new DiskBase({ env, name, records, pages: this.pages, peers: this.peers, intake: this.#intake });
     this.chunks = new PieceChunks({
+      base: this.base,
       store,
       source: env.fetch,
       pages: fetch,
@@ -135,7 +157,7 @@ export class ManagedDisk {
         seal: () => this.live.finalSeal(),
         resume: () => this.attachment.resume(),
         fence: async () => {
-          await this.#recordTrace(await this.attachment.fence());
+          await this.greeting.keepTrace(await this.attachment.fence(), { tell: false });
         },
         adopt: async (final) => {
           this.#turns.assertOpen();
@@ -166,7 +188,7 @@ export class ManagedDisk {
       attachment: () => this.attachment,
       viewOf: (generation) => this.viewOf(generation),
       onSealed: async () => {
-        await this.#recordTrace(this.attachment.resolver);
+        await this.greeting.keepTrace(this.attachment.resolver, { tell: false });
         this.changed.fire();
       },
     });
@@ -181,7 +203,10 @@ export class ManagedDisk {
       changed: this.changed,
       trace: (pieces) => this.#trace.pieces(pieces),
       sendAll: (message) => this.peers.sendAll(message),
-      isWanted: () => this.attachment.writable || this.attachment.incoming || records.member?.role === 'keeper',
+      isWanted: () =>
+        (this.attachment.writable && !this.base.leavesRest) ||
+        this.attachment.incoming ||
+        records.member?.role === 'keeper',
     });
     this.attachment = new DiskAttachment({
       env,
@@ -193,10 +218,14 @@ export class ManagedDisk {
       standing: () => this.ownership.standing(),
       onFailed: (failure) =>
         void this.#turns
-          .runAlways(() => this.#exportFailed(failure))
+          .runAlways(async () => {
+            await putExportInOrder(failure, this, env.log, () => this.#stopping !== null);
+            this.changed.fire();
+          })
           .catch((error: unknown) => warn('the export that failed could not be put in order', error)),
     });
-    const { receipts, content, attachment, ownership, completion, changed, peers } = this;
+    const { receipts, content, attachment, ownership, completion, changed, peers, templates } = this;
+    this.greeting = new HostGreeting(this, this.#trace, env.disks, (what) => this.#noted(what));
     this.#mail = new OwnershipMail({
       name,
       records,
@@ -205,6 +234,7 @@ export class ManagedDisk {
       ownership,
       changed,
       peers,
+      templates,
       inTurn: (work) => this.#turns.run(work),
     });
     this.#news = new DiskNews({ env, name, records, content, attachment, ownership, changed, peers });
@@ -217,7 +247,7 @@ export class ManagedDisk {
 
   /** Opens the export that was open when the agent ended. */
   async reopen(): Promise<void> {
-    this.#env.fetch.addDisk(this.peers, this.statistics);
+    this.#env.fetch.addDisk(this.#sources, this.statistics);
     if (this.records.head !== null) this.content.begin(this.records.head);
     await this.attachment.reattach().catch(this.#noted(`disk "${this.name}" could not be attached again`));
   }
@@ -225,6 +255,7 @@ export class ManagedDisk {
   /** Looks at what is here, shares it, and goes on with what was under way. */
   async start(): Promise<void> {
     await this.#adoptHead();
+    this.templates.open();
     this.#env.swarm.addDisk(this.peers);
     await this.ownership.start();
     this.completion.update();
@@ -246,7 +277,7 @@ export class ManagedDisk {
     await this.#turns.runAlways(async () => {
       const { resolver } = this.attachment;
       await this.attachment.suspend();
-      await this.#recordTrace(resolver);
+      await this.greeting.keepTrace(resolver, { tell: false });
     });
     this.#intake.stop();
   }
@@ -285,7 +316,7 @@ export class ManagedDisk {
 
   detach(): Promise<void> {
     return this.#turns.run(async () => {
-      await this.#recordTrace(await this.attachment.detach());
+      await this.greeting.keepTrace(await this.attachment.detach(), { tell: true });
       this.changed.fire();
     });
   }
@@ -350,13 +381,6 @@ export class ManagedDisk {
     await this.#env.store.reclaim().catch(this.#noted(`the space of disk "${this.name}" comes back later`));
   }
 
-  /** A hint for the next boot: on a full disk it is done without. */
-  async #recordTrace(resolver: AttachmentResolver | null): Promise<void> {
-    if (resolver === null) return;
-    const failed = this.#noted(`what the guest of disk "${this.name}" touched could not be recorded`);
-    await this.#trace.record(resolver.trace.pieces).catch(failed);
-  }
-
   /** What to do with a failure that is nobody's request: say it. */
   #noted(what: string): (error: unknown) => void {
     return (error) => this.#env.log.warn({ disk: this.disk }, `${what}: ${String(error)}`);
@@ -364,37 +388,5 @@ export class ManagedDisk {
 
   #adoptHead(): Promise<void> {
     return this.content.adopt(() => this.records.head);
-  }
-
-  /** Storage that failed may have lost what was acknowledged; a thread that ended lost nothing, as if the agent had been killed. */
-  async #exportFailed(error: Error): Promise<void> {
-    if (hasCode(error, 'WRITE_FAILED')) {
-      await this.attachment.giveUp();
-      this.#env.log.warn(
-        { disk: this.disk },
-        `disk "${this.name}" is detached, with everything that was flushed: shut its virtual machine down, check the state folder's disk, then attach it again`,
-      );
-    } else {
-      await this.attachment.suspend();
-      if (this.#stopping === null) await this.attachment.reattach({ sameRun: true });
-    }
-    this.changed.fire();
-  }
-
-  #linkReady(host: HostId): void {
-    const { own } = this.receipts;
-    // Not while the store has lost something: then it may no longer hold.
-    if (own !== null && this.completion.stands(own.generation))
-      this.peers.send(host, { kind: 'receipt', disk: this.disk, record: own.bytes });
-    this.ownership
-      .tellSource({ kind: 'connected', host })
-      .catch(this.#noted(`the hand-over of disk "${this.name}" stopped`));
-    this.changed.fire();
-  }
-
-  #takeTrace(generation: GenerationId, bytes: Uint8Array): void {
-    const head = this.content.head;
-    if (head === null || generation !== head.subject.generation) return;
-    this.#trace.take(bytes, head.piecesTotal).catch(this.#noted(`a trace of disk "${this.name}" was refused`));
   }
 }

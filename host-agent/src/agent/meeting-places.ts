@@ -111,6 +111,8 @@ export class MeetingPlaces {
       onPeers: (addresses) => {
         for (const address of addresses) this.#add(disk.disk, address, 'tracker');
       },
+      blob: (secret) => disk.records.heard.blob(secret, random),
+      onBlob: (blob, secret) => void this.#hear(disk, blob, secret),
     });
     this.#announcers.set(disk.disk, announcer);
     announcer.start();
@@ -136,6 +138,22 @@ export class MeetingPlaces {
   /** How the disk's trackers answer. */
   trackersOf(disk: DiskId): readonly TrackerStatus[] {
     return this.#announcers.get(disk)?.status() ?? [];
+  }
+
+  async #hear(disk: ManagedDisk, blob: Uint8Array, secret: Uint8Array): Promise<void> {
+    const { log } = this.#options;
+    try {
+      if (!(await disk.records.heard.hear(blob, secret))) return;
+      const { epoch, sequence, host } = disk.records.heard.newer!;
+      const here = disk.records.head?.sequence ?? 0;
+      log.warn(
+        { disk: disk.disk, host, epoch, sequence },
+        `disk "${disk.name}" has a generation ${sequence} that is not here (newest here: ${here}): start a host that has it`,
+      );
+      disk.changed.fire();
+    } catch (error) {
+      log.warn({ disk: disk.disk }, `a tracker's news of disk "${disk.name}" was refused: ${String(error)}`);
+    }
   }
 
   #add(disk: DiskId, address: Address, source: AddressSource): void {

@@ -48,6 +48,12 @@ export class MetaTable {
     return new MetaTable(journal, values);
   }
 
+  /** How large the journal is: bytes without the reserve, records that a start replays, bytes of the reserve. */
+  get journal(): { readonly sizeBytes: number; readonly records: number; readonly reservedBytes: number } {
+    const { sizeBytes, recordCount: records, reservedBytes } = this.#journal;
+    return { sizeBytes, records, reservedBytes };
+  }
+
   get(key: string): Uint8Array | null {
     return this.#values.get(key) ?? null;
   }

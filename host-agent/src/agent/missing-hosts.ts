@@ -1,8 +1,8 @@
 /**
  * Which hosts of the rosters here are to be sought by way of other hosts: those that no direct way led to for a while.
  *
- * Looked at every few seconds while disks are shared: nothing says that an address will not come any more. Dialling, and backing off
- * from a way that leads nowhere, is the swarm's.
+ * Looked at every few seconds, and more often while somebody is newly missing: nothing says that an address will not come any more.
+ * Dialling, backing off from a way that leads nowhere, and taking a direct way that comes later, is the swarm's.
  */
 import type { Address, Clock, DiskId, HostId, Timer } from '@diskswarm/core';
 import type { Roster } from '@diskswarm/identity';
@@ -23,8 +23,10 @@ export interface MissingHostsOptions {
 }
 
 const LOOK_INTERVAL_MS = 4_000;
-/** Looks at which a host is missing before it is sought: direct ways come first. */
-const PATIENCE_LOOKS = 2;
+/** The same while nobody is connected, or somebody is missing who is not sought yet. */
+const SHORT_INTERVAL_MS = 500;
+/** Looks at which a host is missing before it is sought: a direct way takes less, where there is one. */
+const PATIENCE_LOOKS = 3;
 /** Hosts of all rosters that are sought at once. */
 const MAX_SOUGHT = 128;
 
@@ -66,6 +68,7 @@ export class MissingHosts {
       }
     }
     this.#missing = missing;
-    this.#timer = clock.setTimer(LOOK_INTERVAL_MS, () => this.#look(), { background: true });
+    const soon = here.size === 0 || [...missing.values()].some((looks) => looks < PATIENCE_LOOKS);
+    this.#timer = clock.setTimer(soon ? SHORT_INTERVAL_MS : LOOK_INTERVAL_MS, () => this.#look(), { background: true });
   }
 }

@@ -8,6 +8,7 @@ import type { OwnershipMessage } from '@diskswarm/ownership';
 import type { ChangeSignal } from './change-signal.ts';
 import type { DiskCompletion } from './disk-completion.ts';
 import type { DiskRecords } from './disk-records.ts';
+import type { DiskTemplates } from './disk-templates.ts';
 import { codeOf, type OwnershipDriver } from './ownership-driver.ts';
 import type { Receipts } from './receipts.ts';
 
@@ -18,6 +19,7 @@ export interface OwnershipMailOptions {
   readonly completion: DiskCompletion;
   readonly ownership: OwnershipDriver;
   readonly changed: ChangeSignal;
+  readonly templates: DiskTemplates;
   readonly inTurn: (work: () => Promise<void>) => Promise<void>;
   readonly peers: { send(to: HostId, message: OwnershipMessage): void };
 }
@@ -38,10 +40,13 @@ export class OwnershipMail {
 
   /** Takes one message. Errors blame the sender. */
   async take(from: HostId, message: OwnershipMessage): Promise<void> {
-    const { name, records, receipts, completion, ownership, changed, inTurn, peers } = this.#options;
+    const { name, records, receipts, completion, ownership, changed, inTurn, peers, templates } = this.#options;
     switch (message.kind) {
       case 'receipt':
         if (await receipts.take(message.record)) changed.fire();
+        return;
+      case 'templates':
+        await templates.take(message.record);
         return;
       case 'receiptRequest':
         return peers.send(

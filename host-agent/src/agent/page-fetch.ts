@@ -27,17 +27,25 @@ export interface PathSource {
   ): Promise<{ pages: readonly Uint8Array[]; wrong(error: Error): void }>;
 }
 
+/** Pages that a clone shares with the template it was made of. */
+export interface BasePaths {
+  /** True when the pages of the piece's path were brought here by way of the base. */
+  bringPath(view: GenerationView, piece: PieceIndex, options: { signal: AbortSignal }): Promise<boolean>;
+}
+
 /** Paths that are asked for at once when a whole manifest is fetched. */
 const PATHS_AT_ONCE = 16;
 
 export class PageFetch {
   readonly #pages: DiskPages;
   readonly #peers: PathSource;
+  readonly #base: BasePaths | null;
   readonly #running = new Map<string, Promise<ChunkId>>();
 
-  constructor(pages: DiskPages, peers: PathSource) {
+  constructor(pages: DiskPages, peers: PathSource, base: BasePaths | null = null) {
     this.#pages = pages;
     this.#peers = peers;
+    this.#base = base;
   }
 
   /** The id of a piece, fetching the pages of its path that are missing. Waits as long as nobody has them. */
@@ -47,7 +55,7 @@ export class PageFetch {
       const missing = await view.reader.missingOnPath(piece);
       if (missing === null) return view.reader.idOf(piece);
       const running = this.#running.get(key);
-      if (running === undefined) return this.#fetchOnce(key, () => this.#fetchPath(view, piece, missing, signal));
+      if (running === undefined) return this.#fetchOnce(key, () => this.#bring(view, piece, missing, signal));
       await endOf(running, signal);
     }
   }
@@ -105,6 +113,17 @@ export class PageFetch {
       if (child * slotSpan(level) >= view.piecesTotal) return;
       yield* this.#missingBelow(view, idFromBytes<PageId>(page, slot * ID_BYTES), level - 1, child, options);
     }
+  }
+
+  async #bring(
+    view: GenerationView,
+    piece: PieceIndex,
+    missing: { level: number; id: PageId },
+    signal: AbortSignal,
+  ): Promise<ChunkId> {
+    const shared = (await this.#base?.bringPath(view, piece, { signal })) === true;
+    const from = shared ? await view.reader.missingOnPath(piece) : missing;
+    return from === null ? view.reader.idOf(piece) : this.#fetchPath(view, piece, from, signal);
   }
 
   async #fetchPath(

@@ -1,8 +1,8 @@
 /**
  * Single chunks of a disk, wherever they are: in the store, or fetched from a peer and stored on the way.
  *
- * A fault finds the id of the piece first (fetching the path of its manifest page if that is not here), then asks for the chunk in the same
- * breath, so that both travel in one round trip. It waits as long as it must.
+ * A fault whose manifest page is not here asks for the page and for the chunk in the same breath, so that both travel in one round trip. Background waits
+ * for the page, which may name a chunk that is here. Either waits as long as it must.
  */
 import {
   type ChunkId,
@@ -15,6 +15,7 @@ import {
   type Priority,
   ZERO_ID,
 } from '@diskswarm/core';
+import type { DiskBase } from './disk-base.ts';
 import type { FaultStatistics } from './fault-statistics.ts';
 import type { GenerationView } from './generation-view.ts';
 import type { PageFetch } from './page-fetch.ts';
@@ -26,6 +27,8 @@ export interface PieceChunksOptions {
   readonly pages: PageFetch;
   readonly intake: PieceIntake;
   readonly statistics: FaultStatistics;
+  /** Brings what a clone shares with its template. */
+  readonly base: Pick<DiskBase, 'bring'>;
   /** True when a host that is connected says that it has the piece. */
   readonly claimedElsewhere: (view: GenerationView, piece: PieceIndex) => boolean;
 }
@@ -46,6 +49,7 @@ export class PieceChunks {
   readonly #pages: PageFetch;
   readonly #intake: PieceIntake;
   readonly #statistics: FaultStatistics;
+  readonly #base: PieceChunksOptions['base'];
   readonly #claimedElsewhere: (view: GenerationView, piece: PieceIndex) => boolean;
 
   constructor(options: PieceChunksOptions) {
@@ -54,6 +58,7 @@ export class PieceChunks {
     this.#pages = options.pages;
     this.#intake = options.intake;
     this.#statistics = options.statistics;
+    this.#base = options.base;
     this.#claimedElsewhere = options.claimedElsewhere;
   }
 
@@ -78,18 +83,33 @@ export class PieceChunks {
     priority: Priority,
     { signal }: { signal: AbortSignal },
   ): Promise<Brought> {
-    const { disk } = view.subject;
-    const naming = this.#pages.idOf(view, piece, { signal });
-    naming.catch(() => {}); // Reported where it is awaited, which is not everywhere.
-    if (await view.learnLeafFromStore(Math.floor(piece / PAGE_FANOUT))) {
-      const id = await naming;
+    const named = await view.learnLeafFromStore(Math.floor(piece / PAGE_FANOUT));
+    // Nobody stands still for background, and most of what a newer generation says anew is here: the id comes first.
+    if (named || priority !== PRIORITY.fault) {
+      const id = await this.#pages.idOf(view, piece, { signal });
       if (id === ZERO_ID) return NOTHING_NEW;
-      if (this.#store.has(id, disk)) {
+      if (this.#store.has(id, view.subject.disk)) {
         this.#intake.note(view, piece);
         return NOTHING_NEW;
       }
       view.dropPiece(piece);
     }
+    return this.#base.bring(view, piece, priority, {
+      signal,
+      ours: (options) => this.#fetch(view, piece, priority, options),
+    });
+  }
+
+  /** Brings a piece that is not here from the disk's own hosts. */
+  async #fetch(
+    view: GenerationView,
+    piece: PieceIndex,
+    priority: Priority,
+    { signal }: { signal: AbortSignal },
+  ): Promise<Brought> {
+    const { disk } = view.subject;
+    const naming = this.#pages.idOf(view, piece, { signal });
+    naming.catch(() => {}); // Reported where it is awaited, which is not everywhere.
     const position = { disk, root: view.subject.root, piece };
     // A piece that proves to be zero comes as zeros at once.
     const bytes = await this.#source.get(naming, position, priority, { signal });

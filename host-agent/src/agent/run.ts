@@ -18,11 +18,16 @@ import {
 } from '@diskswarm/swarm/transport';
 import { workerOpener } from '../attachment/worker-attachment.ts';
 import { serveControl } from '../control/server.ts';
+import { Dashboard } from '../dashboard/dashboard.ts';
 import { isSocketPath } from '../export/socket-path.ts';
+import { agentMetrics } from '../metrics/agent-metrics.ts';
+import { serveMetrics } from '../metrics/metrics-server.ts';
 import { Migrations } from '../migration/migrations.ts';
 import { loadHostKeys } from '../state/host-keys-file.ts';
-import { CONTROL_SOCKET, MACHINES_FOLDER, SCRATCH_FOLDER, SOCKETS_FOLDER } from '../state/layout.ts';
+import { CONTROL_SOCKET, MACHINES_FOLDER, SCRATCH_FOLDER, SOCKETS_FOLDER, TORRENTS_FOLDER } from '../state/layout.ts';
 import { openStateFolder } from '../state/state-folder.ts';
+import { torrentHandlers } from '../torrent/torrent-handlers.ts';
+import { TorrentSeeds } from '../torrent/torrent-seeds.ts';
 import { systemMachinery } from '../vm/machinery.ts';
 import { vmHandlers } from '../vm/vm-handlers.ts';
 import { VmManager } from '../vm/vm-manager.ts';
@@ -42,6 +47,8 @@ export interface RunOptions {
   /** Bytes per second; null for no limit. */
   readonly uploadLimit: number | null;
   readonly downloadLimit: number | null;
+  /** Where Prometheus may read metrics; left out to tell nobody. */
+  readonly metrics?: Address;
   /** How hosts reach each other; benchmarks put another one in. @default TLS on TCP */
   readonly transport?: Transport;
   readonly log: Log;
@@ -50,12 +57,16 @@ export interface RunOptions {
 export interface RunningAgent {
   /** Where peers connect. */
   readonly listen: Address;
+  /** Where metrics are read; null where they are not served. */
+  readonly metrics: Address | null;
   stop(): Promise<void>;
 }
 
 /** Starts an agent on a state folder. AGENT_ALREADY_RUNNING, STATE_VERSION, JOURNAL_CORRUPT, INVALID_ARGUMENT. */
 export async function runAgent(options: RunOptions): Promise<RunningAgent> {
   const state = await openStateFolder(options.stateDir);
+  /** What others can ask of this agent. */
+  const ends: (() => Promise<void>)[] = [];
   try {
     const storage = new FolderStorage(state.dir);
     const direct = options.transport ?? createTlsTransport();
@@ -88,19 +99,41 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
       agent.migrations = migrations;
       const listen = await agent.start();
       await migrations.start();
+      const { log } = options;
+      const seeds = new TorrentSeeds(agent, path.join(state.dir, TORRENTS_FOLDER), options.uploadLimit !== null);
+      ends.push(() => seeds.stop());
+      // Hashing what a crash left unhashed takes its time; guests and hosts are served meanwhile.
+      void seeds.start().catch((error: unknown) => log.error({ err: error }, 'a defect in torrents'));
+      const disks = controlHandlers(agent, path.join(state.dir, SCRATCH_FOLDER));
+      const handlers = {
+        ...disks,
+        ...torrentHandlers(agent, seeds, disks['disk.rm']),
+        ...vmHandlers(agent, vms, migrations),
+      };
+      const dashboard = new Dashboard(agent, handlers);
+      ends.push(() => dashboard.stop());
       const control = await serveControl({
         path: path.join(state.dir, CONTROL_SOCKET),
-        handlers: {
-          ...controlHandlers(agent, path.join(state.dir, SCRATCH_FOLDER)),
-          ...vmHandlers(agent, vms, migrations),
-        },
-        onDefect: (error, method) => options.log.error({ method, err: error }, `a defect in ${method}`),
+        handlers: { ...handlers, ...dashboard.handlers },
+        onDefect: (error, method) => log.error({ method, err: error }, `a defect in ${method}`),
       });
+      ends.push(() => control.stop());
+      const source = { agent, moves: migrations.counts, machineStates: () => vms.list().map((vm) => vm.record.state) };
+      const metrics =
+        options.metrics === undefined
+          ? null
+          : await serveMetrics({
+              listen: options.metrics,
+              page: () => agentMetrics(source),
+              onDefect: (error) => log.error({ err: error }, 'a defect in the metrics'),
+            });
+      if (metrics !== null) ends.push(() => metrics.stop());
       return {
         listen,
+        metrics: metrics?.listen ?? null,
         stop: async () => {
           try {
-            await control.stop();
+            await Promise.all(ends.map((end) => end()));
             migrations.stop();
             vms.stop();
             await agent.stop();
@@ -110,6 +143,7 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
         },
       };
     } catch (error) {
+      await Promise.all(ends.map((end) => end()));
       await agent.stop();
       throw error;
     }

@@ -240,6 +240,7 @@ export class DiskSealer {
       epoch: current.epoch,
       sequence: parent.sequence + 1,
       parent: { disk, generation: parent.id },
+      base: parent.base ?? null,
       authority: current.authority,
       root,
       sizeBytes: parent.sizeBytes,

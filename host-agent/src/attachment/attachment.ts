@@ -6,6 +6,7 @@
  */
 import type { ChunkId, DiskId, GenerationId } from '@diskswarm/core';
 import type { BaseResolver, FrozenLayerName } from '@diskswarm/disk';
+import type { RequestCounts } from '@diskswarm/nbd';
 
 /**
  * `held` is a writable one that refuses writes from its first moment on: a hand-over is in doubt. `incoming` is shown as writable, and refuses writes
@@ -53,6 +54,8 @@ export interface AttachmentStatus {
   readonly writtenBytes: number;
   /** The same over the last minute. */
   readonly writeBytesPerSecond: number;
+  /** What NBD clients asked for since it was opened. */
+  readonly requests: RequestCounts;
 }
 
 /** What a migration looks at to see whether it keeps up. */

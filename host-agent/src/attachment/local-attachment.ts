@@ -3,6 +3,7 @@
  */
 import { type Clock, MIB, type Storage } from '@diskswarm/core';
 import type { DiskView, FrozenLayerName } from '@diskswarm/disk';
+import { NO_REQUESTS } from '@diskswarm/nbd';
 import type {
   Attachment,
   AttachmentOpener,
@@ -58,7 +59,8 @@ export class LocalAttachment implements Attachment {
 
   async status(): Promise<AttachmentStatus> {
     const writableClients = this.view.readOnly ? 0 : this.clients;
-    return { state: this.#body.state, clients: this.clients, writableClients, ...this.#body.writeCounts };
+    const { state, writeCounts } = this.#body;
+    return { state, clients: this.clients, writableClients, ...writeCounts, requests: NO_REQUESTS };
   }
 
   freeze(): Promise<readonly FrozenLayerName[]> {

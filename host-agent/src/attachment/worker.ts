@@ -8,6 +8,7 @@ import os from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { PieceIndex } from '@diskswarm/core';
 import { FolderStorage, systemClock } from '@diskswarm/core/system';
+import { RequestCounter } from '@diskswarm/nbd';
 import { startNbdServer } from '../export/index.ts';
 import type { AttachmentOwner } from './attachment.ts';
 import { AttachmentBody } from './attachment-body.ts';
@@ -24,6 +25,7 @@ const port = parentPort;
 if (port === null) throw new Error('worker.ts runs as a thread of the agent');
 const { spec, storageRoot } = workerData as ThreadOptions;
 
+const counter = new RequestCounter();
 let touched: PieceIndex[] = [];
 const tellTouched = (): void => {
   if (touched.length === 0) return;
@@ -51,6 +53,7 @@ const calls: ThreadCalls = {
       clients: clients.length,
       writableClients: clients.filter((client) => client.writable).length,
       ...body.writeCounts,
+      requests: counter.counts,
     };
   },
   freeze: () => body.freeze(),
@@ -87,6 +90,7 @@ const server = await startNbdServer({
       backing: body.view,
       multiConn: false,
       gate: body.pace,
+      counter,
     },
   ],
   clock: systemClock,

@@ -26,6 +26,7 @@ export function planText(plan: MigrationEstimate): string {
     ['pause', plan.expectedPauseMs === null ? unknown : `about ${millisecondsText(plan.expectedPauseMs)}`],
     ['stalls', stallsText(plan.expectedStalls)],
     ['converges', `${plan.converges === null ? unknown : plan.converges ? 'yes' : 'no'}: ${plan.reason}`],
+    ...plan.warnings.map((warning) => ['warning', warning] as const),
   );
   return `${plan.name} to host ${plan.to.slice(0, 8)}, nothing is moved yet\n${facts(lines)}`;
 }
@@ -146,6 +147,7 @@ export function recordText(record: Fields): string {
   if (Array.isArray(record.bytesBySource) && record.bytesBySource.length > 0)
     add('sources there', sourcesText(record.bytesBySource as NonNullable<MigrationStatus['sources']>));
   if (record.faults) add('waits there', faultsText(record.faults as NonNullable<MigrationStatus['faults']>));
+  if (Array.isArray(record.warnings)) for (const warning of record.warnings) add('warning', String(warning));
   add('free', typeof record.freeAt === 'string' ? `${record.freeAt}: nothing depended on this host any more` : null);
   return facts(lines);
 }

@@ -4,14 +4,23 @@
  *
  * What the agent says is verified here before anything is signed on top of it.
  */
-import { type DiskId, DiskswarmError, type EpochRecordId, fromHex, type HostId, toHex } from '@diskswarm/core';
-import { systemRandom } from '@diskswarm/core/system';
+import {
+  type DiskId,
+  DiskswarmError,
+  type EpochRecordId,
+  fromHex,
+  type HostId,
+  type TokenId,
+  toHex,
+} from '@diskswarm/core';
+import { systemClock, systemRandom } from '@diskswarm/core/system';
 import {
   type Attachment,
   createForce,
   createGenesis,
   createGrant,
   createInvitation,
+  createTokenLine,
   decodeEpochRecord,
   decodeGeneration,
   decodeGenesis,
@@ -21,11 +30,16 @@ import {
   type Generation,
   type Genesis,
   grantMember,
+  grantToken,
   memberOf,
+  newToken,
   type Owner,
   type Role,
   type Roster,
+  type RosterToken,
   revokeMember,
+  revokeToken,
+  type TokenRole,
   verifyEpochChain,
   verifyRoster,
 } from '@diskswarm/identity';
@@ -55,13 +69,17 @@ interface CheckedView {
   readonly head: Generation | null;
 }
 
+/** OWNER_MISMATCH unless the disk is this owner's. */
+export function assertOwnerOf(genesis: Genesis, owner: Owner): void {
+  if (toHex(genesis.owner) === toHex(owner.publicKey)) return;
+  throw new DiskswarmError('OWNER_MISMATCH', 'the disk belongs to another owner than this owner file', {
+    data: { diskId: genesis.disk },
+  });
+}
+
 function check(view: OwnerView, owner: Owner): CheckedView {
   const genesis = decodeGenesis(fromHex(view.genesis));
-  if (toHex(genesis.owner) !== toHex(owner.publicKey)) {
-    throw new DiskswarmError('OWNER_MISMATCH', 'the disk belongs to another owner than this owner file', {
-      data: { diskId: view.diskId },
-    });
-  }
+  assertOwnerOf(genesis, owner);
   const roster = verifyRoster(fromHex(view.rosterBundle), genesis);
   const epochs = view.epochRecords.map((record) => decodeEpochRecord(fromHex(record), genesis));
   const head = view.headGeneration === null ? null : decodeGeneration(fromHex(view.headGeneration));
@@ -83,6 +101,34 @@ export function grantHost(
   const { trackers, addresses } = view;
   const invitation = createInvitation({ genesis, roster: next, epochs, trackers, addresses, name, host }, owner);
   return { invitation, rosterBundle: listed ? null : toHex(next.bytes), rosterSequence: next.sequence };
+}
+
+/** A token by which `uses` hosts may come, redeemed by `redeemer`, and its line. */
+export function grantByToken(
+  view: OwnerView,
+  owner: Owner,
+  grant: { redeemer: HostId; role: TokenRole; uses: number; lifeMs: number; name: string },
+): { line: string; token: RosterToken; rosterBundle: string; rosterSequence: number } {
+  const { redeemer, role, uses, lifeMs, name } = grant;
+  const { genesis, roster } = check(view, owner);
+  const nowMs = systemClock.wallMs();
+  const { token, secret } = newToken({ genesis, redeemer, role, uses, expiresMs: nowMs + lifeMs }, systemRandom);
+  const change = { genesis, roster, secret: fromHex(view.swarmSecret), token, nowMs };
+  const next = grantToken(change, owner, systemRandom).roster;
+  const { trackers, addresses } = view;
+  const line = createTokenLine({ genesis, secret, redeemer, trackers, addresses, name }, owner);
+  return { line, token, rosterBundle: toHex(next.bytes), rosterSequence: next.sequence };
+}
+
+/** Takes a token back; who came by it stays. */
+export function revokeByToken(
+  view: OwnerView,
+  owner: Owner,
+  id: TokenId,
+): { rosterBundle: string; rosterSequence: number } {
+  const { genesis, roster } = check(view, owner);
+  const next = revokeToken({ genesis, roster, secret: fromHex(view.swarmSecret), id }, owner, systemRandom).roster;
+  return { rosterBundle: toHex(next.bytes), rosterSequence: next.sequence };
 }
 
 /** Revokes `host` after the newest generation that is known. */

@@ -56,10 +56,27 @@ export function parseCount(field: string, text: string): number {
   return count;
 }
 
+/** A whole number from 0 to 2^31 - 1. */
+export function parseWhole(field: string, text: string): number {
+  const number = /^\d{1,10}$/.test(text) ? Number(text) : 2 ** 31;
+  if (number >= 2 ** 31) throw invalid(field, text, 'a whole number from 0 to 2147483647');
+  return number;
+}
+
 /** Seconds, fractions allowed. */
 export function parseSeconds(field: string, text: string): number {
   if (!/^\d{1,9}(?:\.\d{1,6})?$/.test(text)) throw invalid(field, text, 'a number of seconds');
   return Number(text);
+}
+
+const DURATION_MS: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds: a whole number of minutes, hours or days, at most 3,650 days. */
+export function parseDuration(field: string, text: string): number {
+  const match = /^([1-9]\d{0,6})([mhd])$/.exec(text);
+  const durationMs = match === null ? 0 : Number(match[1]) * (DURATION_MS[match[2] as string] as number);
+  if (durationMs === 0 || durationMs > 3650 * 86_400_000) throw invalid(field, text, 'a time like 30m, 12h or 7d');
+  return durationMs;
 }
 
 /** A host id; INVALID_ID where the checksum says that it was mistyped. */

@@ -7,11 +7,16 @@
  */
 import { DiskswarmError, hasCode } from '@diskswarm/core';
 import { Command, CommanderError } from 'commander';
+import { registerBenchCommands } from './commands/bench.ts';
 import { registerDaemonCommands } from './commands/daemons.ts';
+import { registerDashboardCommand } from './commands/dashboard.ts';
 import { registerDiskCommands } from './commands/disk.ts';
 import { registerDiskDataCommands } from './commands/disk-data.ts';
 import { registerDiskMemberCommands } from './commands/disk-members.ts';
 import { registerDiskMoveCommands } from './commands/disk-move.ts';
+import { registerDiskTemplateCommands } from './commands/disk-templates.ts';
+import { registerDiskTorrentCommand } from './commands/disk-torrent.ts';
+import { registerFleetCommands } from './commands/fleet.ts';
 import { registerHostCommands } from './commands/host.ts';
 import { registerOwnerCommands } from './commands/owner.ts';
 import { registerStatusCommand } from './commands/status.ts';
@@ -84,8 +89,13 @@ function makeProgram(action: Action, { stdout, stderr }: RunOptions): Command {
   registerDiskMemberCommands(disk, action);
   registerDiskMoveCommands(disk, action);
   registerDiskDataCommands(disk, action);
+  registerDiskTorrentCommand(disk, action);
+  registerDiskTemplateCommands(disk, action);
+  registerFleetCommands(program, action);
   registerVmCommands(program, action);
   registerStatusCommand(program, action);
+  registerBenchCommands(program, action);
+  registerDashboardCommand(program, action);
   return program;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The folder in which a tracker keeps what it knows: made where it is missing, and held by one tracker at a time.
+ * Where a tracker keeps what it knows: a Redis that it shares, or a folder, made where it is missing and held by one tracker at a time.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -14,10 +14,15 @@ export interface TrackerStore {
   release(): void;
 }
 
-/** What --store takes: a folder. INVALID_ARGUMENT for a URL. */
-export function parseStore(text: string): string {
-  if (text !== '' && !text.includes('://')) return text;
-  throw new DiskswarmError('INVALID_ARGUMENT', `store: "${text.slice(0, 80)}" is not a folder`, {
+/** Where a tracker keeps what it knows. */
+export type StorePlace = { readonly folder: string } | { readonly redis: string };
+
+/** What --store takes: a folder, or the URL of a Redis. INVALID_ARGUMENT, which never shows a URL: it may have a password. */
+export function parseStore(text: string): StorePlace {
+  if (text !== '' && !text.includes('://')) return { folder: text };
+  if (/^rediss?:\/\//.test(text) && URL.parse(text)?.hostname) return { redis: text };
+  const what = text === '' ? 'nothing' : `${text.slice(0, text.indexOf('://')).slice(0, 20)}://…`;
+  throw new DiskswarmError('INVALID_ARGUMENT', `store: ${what} is neither a folder nor redis://HOST:PORT`, {
     data: { field: 'store' },
   });
 }

@@ -4,6 +4,9 @@
  * Results are what `--json` prints (fields are only ever added). Signed records travel as lower-case hex: the CLI makes them
  * with the owner's key, which the agent never sees. Byte counts and counts are integers, times ISO 8601, ids hex.
  */
+import type { DashboardMethods } from './dashboard-methods.ts';
+import type { BaseInfo, TemplateInfo, TemplateMethods } from './template-methods.ts';
+import type { TorrentMethods } from './torrent-methods.ts';
 
 /** Owner-signed records that make a disk on this host. */
 export interface NewDiskRecords {
@@ -54,6 +57,14 @@ export interface DiskInfo {
   /** Why it is not safe, in plain words; empty when it is. */
   readonly safeReasons: readonly string[];
   readonly forkName: string | null;
+  /** A newer generation than any here, as trackers tell; null where none is known. */
+  readonly newerGeneration?: { readonly epoch: number; readonly sequence: number; readonly hostId: string } | null;
+  /** What a clone was made of; null for a disk that is no clone. */
+  readonly base: BaseInfo | null;
+  /** The fleet that a clone was started in; null for others. */
+  readonly fleet: string | null;
+  /** Generations that clones may be made of, and those that were retired. */
+  readonly templates: readonly TemplateInfo[];
 }
 
 export interface AttachmentInfo {
@@ -63,6 +74,8 @@ export interface AttachmentInfo {
   readonly state: 'read-only' | 'incoming' | 'writable' | 'held' | 'fenced';
   readonly readOnly: boolean;
   readonly clients: number;
+  /** What whoever attaches it should know; left out where there is nothing. */
+  readonly warning?: string;
 }
 
 export interface HistoryEntry {
@@ -76,6 +89,29 @@ export interface HistoryEntry {
   readonly kept: boolean;
   /** What the disks of one machine were sealed as together; null for a disk by itself. */
   readonly group: string | null;
+}
+
+/** A host of the roster. */
+export interface MemberInfo {
+  readonly hostId: string;
+  readonly role: Role;
+  readonly revoked: boolean;
+  /** The token that let it in, and which of its uses that was; null for a host that was named. */
+  readonly token: string | null;
+  readonly use: number | null;
+}
+
+/** A join token of the disk. */
+export interface TokenInfo {
+  readonly token: string;
+  readonly role: Role;
+  readonly uses: number;
+  /** As far as this host knows. */
+  readonly used: number;
+  readonly expires: string;
+  /** `expired` by this host's clock. */
+  readonly state: 'open' | 'used-up' | 'expired' | 'revoked';
+  readonly redeemerHostId: string;
 }
 
 export interface Percentiles {
@@ -93,6 +129,8 @@ export interface FaultStatus {
     readonly verify: Percentiles;
     readonly store: Percentiles;
   };
+  /** By the host that brought the chunk: from the need until it was verified. At most 64 hosts. */
+  readonly bySource: Readonly<Record<string, { readonly count: number } & Percentiles>>;
 }
 
 export interface PeerStatus {
@@ -226,13 +264,24 @@ export interface MigrationEstimate {
   readonly converges: boolean | null;
   /** Why, in plain words. */
   readonly reason: string;
+  /** Known defects of this host's QEMU that may harm the guest, in plain words. */
+  readonly warnings: readonly string[];
 }
 
 /** method → [parameters, result, events before the result]. */
-interface ControlMethods {
+interface ControlMethods extends TemplateMethods, TorrentMethods, DashboardMethods {
   'host.id': [Record<string, never>, { hostId: string }, never];
   'disk.import': [
-    { path: string; name: string; chunkSizeBytes: number; format: 'raw' | 'qcow2' | 'nbd'; records: NewDiskRecords },
+    {
+      /** A path, a URI or a magnet link. */
+      path: string;
+      name: string;
+      chunkSizeBytes: number;
+      format: 'raw' | 'qcow2' | 'nbd' | 'torrent';
+      /** The path of the file in a torrent; left out for the only one. */
+      file?: string;
+      records: NewDiskRecords;
+    },
     DiskInfo & { importedBytes: number; newBytes: number },
     Progress,
   ];
@@ -242,6 +291,7 @@ interface ControlMethods {
   'disk.ls': [Record<string, never>, { disks: DiskInfo[] }, never];
   'disk.info': [{ name: string }, DiskInfo, never];
   'disk.history': [{ name: string }, { generations: HistoryEntry[] }, never];
+  'disk.members': [{ name: string }, { rosterSequence: number; members: MemberInfo[]; tokens: TokenInfo[] }, never];
   'disk.rm': [{ name: string; force: boolean }, { name: string; removed: true }, never];
   'disk.attach': [{ name: string; readOnly: boolean; socket: string | null }, AttachmentInfo, never];
   'disk.detach': [{ name: string }, { name: string; detached: true }, never];

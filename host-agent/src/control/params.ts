@@ -5,6 +5,7 @@
  */
 import { DiskswarmError } from '@diskswarm/core';
 import { MAX_INVITATION_CHARS, NAME_PATTERN } from '@diskswarm/identity';
+import { isTracker, MAX_TORRENT_TRACKERS } from '@diskswarm/metainfo';
 import { z } from 'zod';
 import {
   MAX_VM_ARGUMENT_BYTES,
@@ -31,6 +32,7 @@ const hex = z
 const hostId = z.string().regex(/^[0-9a-f]{136}$/, 'is not a host id (136 lower-case hex digits)');
 const sequence = z.int().min(1);
 const argumentsOfQemu = z.array(z.string().max(MAX_VM_ARGUMENT_BYTES)).max(MAX_VM_ARGUMENTS);
+const newDiskRecords = z.strictObject({ genesis: hex, rosterBundle: hex, grant: hex });
 const nothing = z.strictObject({});
 const named = z.strictObject({ name });
 
@@ -40,8 +42,9 @@ const SCHEMAS: { readonly [M in ControlMethod]: z.ZodType<ControlParams<M>> } = 
     path,
     name,
     chunkSizeBytes: z.int().min(1),
-    format: z.enum(['raw', 'qcow2', 'nbd']),
-    records: z.strictObject({ genesis: hex, rosterBundle: hex, grant: hex }),
+    format: z.enum(['raw', 'qcow2', 'nbd', 'torrent']),
+    file: path.exactOptional(),
+    records: newDiskRecords,
   }),
   'disk.ownerView': named,
   'disk.applyRoster': z.strictObject({ name, rosterBundle: hex }),
@@ -49,9 +52,20 @@ const SCHEMAS: { readonly [M in ControlMethod]: z.ZodType<ControlParams<M>> } = 
     invitation: z.string().min(1).max(MAX_INVITATION_CHARS),
     name: name.nullable(),
   }),
+  'disk.templateView': z.strictObject({ name, sequence: sequence.nullable(), complete: z.boolean() }),
+  'disk.applyTemplates': z.strictObject({ name, record: hex }),
+  'disk.cloneView': z.strictObject({ name, sequence: sequence.nullable() }),
+  'disk.clone': z.strictObject({
+    template: name,
+    sequence: sequence.nullable(),
+    name,
+    fleet: name.exactOptional(),
+    records: newDiskRecords,
+  }),
   'disk.ls': nothing,
   'disk.info': named,
   'disk.history': named,
+  'disk.members': named,
   'disk.rm': z.strictObject({ name, force: z.boolean() }),
   'disk.attach': z.strictObject({ name, readOnly: z.boolean(), socket: path.nullable() }),
   'disk.detach': named,
@@ -68,6 +82,16 @@ const SCHEMAS: { readonly [M in ControlMethod]: z.ZodType<ControlParams<M>> } = 
     timeoutSeconds: z.number().min(0).max(MAX_SECONDS).nullable(),
   }),
   'disk.export': z.strictObject({ name, sequence: sequence.nullable(), path, format: z.enum(['raw', 'qcow2']) }),
+  'torrent.give': z.strictObject({
+    name,
+    sequence: sequence.nullable(),
+    trackers: z
+      .array(z.string().refine(isTracker, 'is no announce URL of a tracker (http, https, udp, ws or wss)'))
+      .max(MAX_TORRENT_TRACKERS),
+    path: path.nullable(),
+  }),
+  'torrent.end': z.strictObject({ name, sequence: sequence.nullable() }),
+  'torrent.ls': nothing,
   'peer.ls': nothing,
   'peer.unban': z.strictObject({ hostId }),
   status: nothing,
@@ -98,6 +122,13 @@ const SCHEMAS: { readonly [M in ControlMethod]: z.ZodType<ControlParams<M>> } = 
   'vm.migrateStatus': z.strictObject({ name, watch: z.boolean() }),
   'vm.migrateCancel': named,
   'vm.allow': z.strictObject({ args: argumentsOfQemu }),
+  'dashboard.open': nothing,
+  'dashboard.sign': nothing,
+  'dashboard.signed': z.strictObject({
+    id: z.int().min(1),
+    invitation: z.string().min(1).max(MAX_INVITATION_CHARS).nullable(),
+    reason: z.string().max(500),
+  }),
   'store.verify': nothing,
 };
 

@@ -13,6 +13,8 @@ import { type Daemon, runCommand, startDaemon } from './processes.ts';
 
 /** The disk's name on every host. */
 const DISK = 'desktop';
+/** The fleet's, and so of its one clone on each host. */
+const FLEET = 'fleet';
 /** The machine's, for the live move. */
 const VM = 'desktop';
 const LOOK_EVERY_MS = 100;
@@ -86,7 +88,27 @@ export class DemoHost {
   /** Grants `guest` the disk and has it join. */
   async invite(guest: DemoHost, role: 'reader' | 'writer'): Promise<void> {
     const granted = await this.#run(['disk', 'grant', DISK, '--host', guest.hostId, '--role', role]);
-    await guest.#run(['disk', 'join', String(granted.invitation)]);
+    await guest.join(String(granted.invitation));
+  }
+
+  /** One line by which so many hosts join. */
+  async tokenFor(uses: number): Promise<string> {
+    return String((await this.#run(['disk', 'grant', DISK, '--token', '--uses', String(uses)])).line);
+  }
+
+  async join(line: string): Promise<void> {
+    await this.#run(['disk', 'join', line]);
+  }
+
+  /** Makes the newest generation a template. */
+  async publish(): Promise<void> {
+    await this.#run(['disk', 'publish', DISK]);
+  }
+
+  /** Makes a clone of the template and attaches it; its NBD URI. */
+  async startFleet(): Promise<string> {
+    const { members } = await this.#run(['fleet', 'start', DISK, '--count', '1', '--name', FLEET]);
+    return String((members as { uri: string }[])[0]?.uri);
   }
 
   async take(): Promise<void> {
@@ -172,9 +194,18 @@ export class DemoHost {
   }
 
   /** Figures of the disk, without a process in between. */
-  async status(): Promise<DiskStatus> {
+  status(): Promise<DiskStatus> {
+    return this.#statusOf(DISK);
+  }
+
+  /** The same of the fleet's clone. */
+  cloneStatus(): Promise<DiskStatus> {
+    return this.#statusOf(`${FLEET}-1`);
+  }
+
+  async #statusOf(name: string): Promise<DiskStatus> {
     const { disks } = await callAgent(this.stateDir, 'status', {}, { signal: this.#options.signal });
-    return disks.find((disk) => disk.name === DISK) as DiskStatus;
+    return disks.find((disk) => disk.name === name) as DiskStatus;
   }
 
   async #eventually(what: string, holds: () => Promise<boolean>): Promise<void> {

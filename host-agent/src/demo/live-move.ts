@@ -3,6 +3,7 @@
  *
  * What the guest says is heard on its serial line at both hosts, so the gap is the one that somebody at the other end notices.
  */
+import { DiskswarmError, hasCode } from '@diskswarm/core';
 import { expectedJournalSha256 } from '@diskswarm/guest';
 import { latencyText, sizeText } from '../cli/words.ts';
 import type { MigrationStatus } from '../control/methods.ts';
@@ -103,15 +104,26 @@ type Moved = Pick<
 async function move({ screen, hotel, office, settings }: Stage, line: GuestLine): Promise<Moved> {
   screen.begin('live-move', 'it moves to office, memory and disk, and goes on working');
   line.listen('office', office.socketOf(settings.lineSocket));
-  const show = (status: MigrationStatus): void => screen.live({ lines: linesOf(status, line), facts: factsOf(status) });
+  let warnings: readonly string[] = [];
+  const show = (status: MigrationStatus): void => {
+    warnings = (status.record.warnings as readonly string[] | undefined) ?? warnings;
+    screen.live({ lines: linesOf(status, line), facts: factsOf(status) });
+  };
   const started = performance.now();
   await hotel.migrate(office, settings.migrateArgs, show);
   const durationMs = performance.now() - started;
   const writesBefore = line.durableWrites;
-  await line.until(
-    'the guest works at office',
-    () => line.ticksAt('office') >= TICKS && line.durableWrites >= writesBefore + WRITES,
-  );
+  await line
+    .until(
+      'the guest works at office',
+      () => line.ticksAt('office') >= TICKS && line.durableWrites >= writesBefore + WRITES,
+    )
+    .catch((error: unknown) => {
+      if (warnings.length === 0 || !hasCode(error, 'TIMEOUT')) throw error;
+      throw new DiskswarmError('TIMEOUT', `${error.message}. ${warnings.join('. ')}. Run the demo again`, {
+        cause: error,
+      });
+    });
   const silenceMs = line.takeLongestSilenceMs();
   screen.end(`it runs at office, and was silent for ${latencyText(silenceMs * 1000)} on the way`);
   screen.begin('live-free', 'hotel waits until office has everything, and is stopped');

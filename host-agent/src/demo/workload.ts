@@ -21,8 +21,8 @@ export interface PlannedFile {
 
 /** A machine that runs. */
 export interface Machine {
-  /** Resolves when its login is there. */
-  ready(): Promise<unknown>;
+  /** Resolves when its login is there, which may take a guest that long. @default 60 s */
+  ready(options?: { timeoutMs: number }): Promise<unknown>;
   /** Writes a file and makes it durable; rejects unless it reads back the same. */
   write(name: string, sizeBytes: number, seed: number): Promise<unknown>;
   /** Holds every file it ever wrote, on any host, against its record; returns how many. */

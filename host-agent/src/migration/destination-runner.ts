@@ -96,12 +96,9 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
   }
 
   start(): void {
-    const { disk } = this.#options;
-    const watch = async (): Promise<void> => {
-      await disk.changed.until(() => disk.peers.link(this.from) === undefined, { signal: this.over.signal });
-      this.feed({ kind: 'failed', code: 'PEER_UNREACHABLE', message: `the connection to host ${this.from} was lost` });
-    };
-    watch().catch(() => {}); // Over.
+    this.stayWith(this.from, this.#options.disk, this.#agent.env.swarm, (message) =>
+      this.feed({ kind: 'failed', code: 'PEER_UNREACHABLE', message }),
+    );
     this.run(this.#first);
   }
 
@@ -153,8 +150,8 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
       case 'adoptFinal':
         this.work(async () => {
           if (!(await this.#known(effect.generations))) return;
-          if (effect.whole)
-            await Promise.all(this.#disks.map((disk) => disk.completion.complete({ signal: this.over.signal })));
+          const wanted = { signal: this.over.signal, urgent: true };
+          if (effect.whole) await Promise.all(this.#disks.map((disk) => disk.completion.complete(wanted)));
           await this.#agent.env.store.sync();
           this.feed({ kind: 'finalAdopted' });
         });
@@ -251,6 +248,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
 
   async #openMemory(open: OpenMemory): Promise<void> {
     const { qmp } = this.#process!;
+    this.#shareLink();
     this.#socket = await this.#agent.env.socketFor(`vm-${this.#vm!.name}.in`);
     await qmp.execute('migrate-set-capabilities', { capabilities: destinationCapabilities(open) });
     const parameters = multifdParameters(open);
@@ -267,6 +265,14 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
     });
     await qmp.execute('migrate-incoming', { uri: `unix:${this.#socket}` });
     this.feed({ kind: 'memoryOpened' });
+  }
+
+  /** The pause of `precopy` waits for what the rounds beside the memory do not bring: they take the part of the link that the source gives them, and do not give in to the memory. */
+  #shareLink(): void {
+    const { fetch } = this.#agent.env;
+    if (this.#options.prepare.diskMode !== 'precopy' || this.over.signal.aborted) return;
+    fetch.linkShared(this.from, true);
+    this.over.signal.addEventListener('abort', () => fetch.linkShared(this.from, false), { once: true });
   }
 
   /** Resolves when the disk may be accepted; rejects to have the offer refused. */
@@ -287,6 +293,7 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
     this.#statistics.runs();
     await this.#process!.qmp.execute('cont', {});
     this.feed({ kind: 'resumed' });
+    if (this.state.memoryArrived) this.freeWay();
     await this.#vm!.note({ state: 'running', reason: '' });
     for (const disk of this.#disks) disk.live.examineOffers(null);
     for (const disk of this.#disks) await disk.completion.complete({ signal: this.over.signal });

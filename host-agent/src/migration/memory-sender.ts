@@ -3,7 +3,7 @@
  *
  * What QEMU is told, and when, is the runner's; the bytes are memory-pipe's.
  */
-import type { HostId } from '@diskswarm/core';
+import { DiskswarmError, type HostId } from '@diskswarm/core';
 import type { PeerStream } from '@diskswarm/swarm';
 import type { Agent } from '../agent/agent.ts';
 import type { Outlet } from '../vm/machinery.ts';
@@ -17,6 +17,7 @@ export class MemorySender {
   readonly #streams = new Set<PeerStream>();
   #closedBytes = 0;
   #outlet: Outlet | null = null;
+  #stopped = false;
 
   constructor(agent: Agent, { vm, to, migration }: { vm: Vm; to: HostId; migration: string }) {
     this.#agent = agent;
@@ -32,10 +33,11 @@ export class MemorySender {
     return bytes;
   }
 
-  /** Listens for QEMU; resolves with the address for its `migrate`. */
+  /** Listens for QEMU; resolves with the address for its `migrate`. ABORTED when it is stopped before. */
   async start(): Promise<string> {
     const { swarm } = this.#agent.env;
     const path = await this.#agent.env.socketFor(`vm-${this.#vm.name}.out`);
+    this.#assertGoing();
     this.#outlet = this.#vm.machinery.outlet(path, (channel, handlers) => {
       const stream = swarm.openStream(this.#to, `${this.#migration}/${channel}`, () => ({
         ...handlers,
@@ -49,11 +51,18 @@ export class MemorySender {
       return stream;
     });
     await this.#outlet.start();
+    if (this.#stopped) await this.#outlet.stop();
+    this.#assertGoing();
     return `unix:${path}`;
   }
 
-  /** Cuts what flows and removes the socket. Idempotent. */
+  #assertGoing(): void {
+    if (this.#stopped) throw new DiskswarmError('ABORTED', 'the migration is over');
+  }
+
+  /** Cuts what flows and removes the socket; nothing is listened for any more. Idempotent. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     for (const stream of this.#streams) stream.destroy();
     await this.#outlet?.stop();
   }

@@ -43,9 +43,9 @@ export function destinationCapabilities({
   return capabilities({ events: true, 'late-block-activate': true, multifd: channels > 0, 'postcopy-ram': postcopy });
 }
 
-export function sourceParameters(options: MemoryOptions, maxDowntimeMs: number): Readonly<Record<string, unknown>> {
+export function sourceParameters(options: MemoryOptions, downtimeMs: number): Readonly<Record<string, unknown>> {
   return {
-    'downtime-limit': maxDowntimeMs,
+    'downtime-limit': downtimeMs,
     'max-bandwidth': options.bytesPerSecond ?? UNLIMITED_BYTES_PER_SECOND,
     ...(options.postcopy ? { 'max-postcopy-bandwidth': options.bytesPerSecond ?? 0 } : {}),
     ...multifdParameters(options),

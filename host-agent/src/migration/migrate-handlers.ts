@@ -8,6 +8,7 @@ import type { MigrationEstimate, MigrationStatus } from '../control/methods.ts';
 import type { ControlHandlers } from '../control/server.ts';
 import type { Vm } from '../vm/vm.ts';
 import type { VmManager } from '../vm/vm-manager.ts';
+import { knownRisks } from './known-risks.ts';
 import { memoryMoves } from './memory-progress.ts';
 import type { Migrations } from './migrations.ts';
 import { LinkRates, type Observed, observeMove } from './move-observation.ts';
@@ -50,7 +51,8 @@ export function migrateHandlers(agent: Agent, vms: VmManager, migrations: Migrat
       };
       if (params.plan) {
         assertConnected(vm, to);
-        return estimateOf(vm, to, await observeMove({ agent, vm, to, rates }, wishes));
+        const { version } = await vms.machinery.program();
+        return estimateOf(vm, to, version, await observeMove({ agent, vm, to, rates }, wishes));
       }
       // The link first: what the move itself sends would be in the way.
       const { clock, log } = agent.env;
@@ -178,7 +180,12 @@ function missingOf({ state, traffic }: SourceRunner): number | null {
 }
 
 /** The plan as a user asks for it. */
-function estimateOf(vm: Vm, to: HostId, { observation, diskBytesMissing }: Observed): MigrationEstimate {
+function estimateOf(
+  vm: Vm,
+  to: HostId,
+  qemuVersion: string,
+  { observation, diskBytesMissing }: Observed,
+): MigrationEstimate {
   const forecast = forecastMigration(observation);
   const { expectedMs } = forecast;
   return {
@@ -189,6 +196,7 @@ function estimateOf(vm: Vm, to: HostId, { observation, diskBytesMissing }: Obser
     memoryBytes: vm.record.definition.memoryBytes,
     seconds: expectedMs === null ? null : Math.ceil(expectedMs / 1000),
     ...forecast,
+    warnings: knownRisks(vm.record.definition, qemuVersion),
   };
 }
 

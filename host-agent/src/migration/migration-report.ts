@@ -39,6 +39,8 @@ interface Subject {
   readonly diskMode: DiskMode;
   readonly memoryMode: MemoryMode;
   readonly compress: boolean;
+  /** Known defects of QEMU that may harm the guest. */
+  readonly warnings: readonly string[];
 }
 
 interface Round {

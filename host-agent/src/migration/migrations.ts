@@ -22,6 +22,7 @@ import { assertMovable } from '../vm/movable.ts';
 import type { Vm } from '../vm/vm.ts';
 import type { VmManager } from '../vm/vm-manager.ts';
 import { DestinationRunner } from './destination-runner.ts';
+import { MoveCounts } from './move-counts.ts';
 import { answerProbe, PROBE_LABEL } from './rate-probe.ts';
 import { SourceRunner } from './source-runner.ts';
 import { Unfinished } from './unfinished.ts';
@@ -42,6 +43,7 @@ export interface MigrateOptions {
 }
 
 export class Migrations implements MigrationPort {
+  readonly counts = new MoveCounts();
   readonly #agent: Agent;
   readonly #vms: VmManager;
   readonly #folder: string;
@@ -126,6 +128,7 @@ export class Migrations implements MigrationPort {
       throttle: options.throttle,
     });
     this.#leaving.set(vm.name, runner);
+    this.counts.leaves(runner);
     runner.start();
     return runner;
   }
@@ -179,6 +182,7 @@ export class Migrations implements MigrationPort {
       folder: this.#folder,
     });
     this.#arriving.set(prepare.migration, runner);
+    this.counts.arrives(runner);
     runner.start();
   }
 }

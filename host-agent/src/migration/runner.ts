@@ -4,15 +4,19 @@
  * Events are applied at once, in the order they come; effects that take time run beside, so that a cancel is never behind a seal. What fails unexpectedly
  * is an event too.
  */
-import { DiskswarmError, messageOf } from '@diskswarm/core';
+import { DiskswarmError, type HostId, messageOf } from '@diskswarm/core';
+import type { Swarm } from '@diskswarm/swarm';
 import { ChangeSignal } from '../agent/change-signal.ts';
 import type { Log } from '../agent/environment.ts';
+import type { ManagedDisk } from '../agent/managed-disk.ts';
 
 export abstract class Runner<State, Event, Effect> {
   readonly changed = new ChangeSignal();
   protected readonly log: Log;
   /** Ends what waits for this migration. */
   protected readonly over = new AbortController();
+  /** The session with the other host may be replaced by a better one again. Idempotent. */
+  protected freeWay: () => void = () => {};
   #state: State;
   #halted = false;
   readonly #apply: (state: State, event: Event) => { readonly state: State; readonly effects: readonly Effect[] };
@@ -48,6 +52,17 @@ export abstract class Runner<State, Event, Effect> {
   /** Starts effects in order. */
   protected run(effects: readonly Effect[]): void {
     for (const effect of effects) this.perform(effect);
+  }
+
+  /** Tells when the session with the other host is lost; until `freeWay` or the end no better one takes its place, because what is under way would end with it. */
+  protected stayWith(other: HostId, disk: ManagedDisk, swarm: Swarm, onLost: (message: string) => void): void {
+    this.freeWay = swarm.keepWay(other);
+    this.over.signal.addEventListener('abort', () => this.freeWay(), { once: true });
+    const watch = async (): Promise<void> => {
+      await disk.changed.until(() => disk.peers.link(other) === undefined, { signal: this.over.signal });
+      onLost(`the connection to host ${other} was lost`);
+    };
+    watch().catch(() => {}); // Over.
   }
 
   protected abstract perform(effect: Effect): void;

@@ -33,6 +33,7 @@ import type { ManagedDisk } from '../agent/managed-disk.ts';
 import { codeOf } from '../agent/ownership-driver.ts';
 import type { QemuProcess } from '../vm/machinery.ts';
 import type { Vm } from '../vm/vm.ts';
+import { knownRisks } from './known-risks.ts';
 import { MemoryProgress } from './memory-progress.ts';
 import { MemorySender } from './memory-sender.ts';
 import { type MemoryOptions, sourceCapabilities, sourceParameters } from './memory-settings.ts';
@@ -93,6 +94,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
       policy: options.throttle,
       attachments: () => this.#disks.flatMap(({ attachment }) => attachment.attachment ?? []),
       onSlowed: () => this.feed({ kind: 'slowed' }),
+      onWhole: (growth) => this.feed({ kind: 'measured', growth }),
     });
     this.over.signal.addEventListener('abort', () => this.throttle.end(), { once: true });
     const { clock, hostId } = agent.env;
@@ -100,7 +102,9 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.#sender = new MemorySender(agent, { vm, to, migration });
     this.traffic = new Traffic(clock, { self: hostId, to, disks: this.#disks });
     this.packed = new PackedTraffic(to, this.#disks);
-    this.report = new MigrationReport(clock, { migration, to, vm: vm.name, diskMode, memoryMode, compress }, this);
+    const warnings = knownRisks(vm.record.definition, options.plan.qemuVersion);
+    const subject = { migration, to, vm: vm.name, diskMode, memoryMode, compress, warnings };
+    this.report = new MigrationReport(clock, subject, this);
   }
 
   /** Begins; what becomes of it is in `state`. */
@@ -109,12 +113,8 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.#forgetEvents = this.#qemu.qmp.onEvent((event) => this.#onQemu(event));
     this.#splitLink();
     void this.#qemu.exited.then(() => this.#lost('QMP_CLOSED', `the QEMU of machine "${this.vm.name}" ended`));
-    const first = this.#first;
-    const watch = async (): Promise<void> => {
-      await first.changed.until(() => first.peers.link(this.to) === undefined, { signal: this.over.signal });
-      this.#lost('PEER_UNREACHABLE', `the connection to host ${this.to} was lost`);
-    };
-    watch().catch(() => {}); // Over.
+    const { swarm } = this.#agent.env;
+    this.stayWith(this.to, this.#first, swarm, (message) => this.#lost('PEER_UNREACHABLE', message));
     this.#record();
     this.feed({ kind: 'started' });
   }
@@ -125,6 +125,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.throttle.heard(message);
     this.feed({ kind: 'message', message, nowUs: this.#agent.env.clock.nowUs() });
     if (this.report.heardLate(message)) this.#record();
+    if (this.state.running && this.state.memoryCompleted) this.freeWay();
   }
 
   /** The operator's wish; VM_STATE once it is too late. */
@@ -185,6 +186,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
           await sleep(this.#agent.env.clock, effect.afterMs, { signal: this.over.signal });
           if (this.state.phase !== phase) return;
           await this.throttle.sealing();
+          const startedUs = this.#agent.env.clock.nowUs();
           const generations: GenerationId[] = [];
           let changed = 0;
           for (const disk of this.#disks) {
@@ -193,12 +195,17 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
             changed += changedPieces;
           }
           this.report.sealed(changed);
-          this.feed({ kind: 'sealed', generations, nowUs: this.#agent.env.clock.nowUs() });
+          this.feed({ kind: 'sealed', generations, startedUs, nowUs: this.#agent.env.clock.nowUs() });
           this.throttle.sealed(this.state.round);
         });
         return;
       case 'startMemory':
-        this.work(() => this.#startMemory());
+        this.work(() => this.#startMemory(effect.downtimeMs));
+        return;
+      case 'allowDowntime':
+        this.work(async () => {
+          await this.#qemu.qmp.execute('migrate-set-parameters', { 'downtime-limit': effect.downtimeMs });
+        });
         return;
       case 'hold':
         this.throttle.end();
@@ -271,11 +278,11 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.#first.peers.sendMigration(this.to, encodeMigrationMessage(message));
   }
 
-  async #startMemory(): Promise<void> {
-    const { plan, memory, agent } = this.#options;
+  async #startMemory(downtimeMs: number): Promise<void> {
+    const { memory, agent } = this.#options;
     const { qmp } = this.#qemu;
     await qmp.execute('migrate-set-capabilities', { capabilities: sourceCapabilities(memory) });
-    await qmp.execute('migrate-set-parameters', sourceParameters(memory, plan.maxDowntimeMs));
+    await qmp.execute('migrate-set-parameters', sourceParameters(memory, downtimeMs));
     const uri = await this.#sender.start();
     this.over.signal.throwIfAborted();
     this.#memoryStarted = true;
@@ -293,7 +300,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     if (event.name === 'STOP') this.report.mark('stop');
     if (event.name === 'STOP' || event.name === 'RESUME') this.throttle.setStill(event.name === 'STOP');
     if (event.name === 'SHUTDOWN') this.#lost('VM_STATE', `the guest of machine "${this.vm.name}" powered off`);
-    if (event.name === 'MIGRATION_PASS' && Number(event.data.pass) > 1) this.feed({ kind: 'memory', status: 'passed' });
+    if (event.name === 'MIGRATION_PASS') this.feed({ kind: 'passed', passes: Number(event.data.pass) - 1 });
     if (event.name !== 'MIGRATION') return;
     const { status } = event.data;
     if (status === 'pre-switchover' || status === 'completed') {

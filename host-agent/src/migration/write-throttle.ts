@@ -43,6 +43,8 @@ export interface WriteThrottleOptions {
   readonly attachments: () => readonly Attachment[];
   /** The delay rose by so much that rounds should go on until it shows. */
   readonly onSlowed: () => void;
+  /** A round is whole: what waits now over what it sent, or null when that cannot be told. */
+  readonly onWhole: (growth: number | null) => void;
 }
 
 export class WriteThrottle {
@@ -102,7 +104,9 @@ export class WriteThrottle {
     const before = isDrained(this.#backlog);
     const nowUs = this.#options.clock.nowUs();
     this.#backlog = applyBacklog(this.#backlog, { kind: 'missing', round, missingBytes, nowUs });
-    if (isDrained(this.#backlog) && !before) this.#adjust();
+    if (!isDrained(this.#backlog) || before) return;
+    this.#options.onWhole(observe(this.#backlog).roundGrowth);
+    this.#adjust();
   }
 
   /** The guest was stopped, or goes on. */

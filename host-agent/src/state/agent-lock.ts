@@ -79,9 +79,13 @@ async function refuseIfHeld(folder: string, number: number, answers: () => Promi
   if (holder === null) return;
   const liveness = livenessOf(holder);
   if (liveness === 'dead' || (liveness === 'unknowable' && !(await answers()))) return;
-  throw new DiskswarmError('AGENT_ALREADY_RUNNING', `the agent with process id ${holder.pid} holds ${folder}`, {
-    data: { pid: holder.pid, folder },
-  });
+  throw new DiskswarmError(
+    'AGENT_ALREADY_RUNNING',
+    `process ${holder.pid} runs on ${folder} already: end it first, or choose another folder`,
+    {
+      data: { pid: holder.pid, folder },
+    },
+  );
 }
 
 function linkNew(draft: string, target: string): boolean {

@@ -20,6 +20,8 @@ export const SOCKETS_FOLDER = 'sockets';
 export const CONTROL_SOCKET = 'control.sock';
 /** Images on their way in or out. */
 export const SCRATCH_FOLDER = 'scratch';
+/** Torrents of generations that were given to everyone. */
+export const TORRENTS_FOLDER = 'torrents';
 /** The holder of the folder, `agent.lock.N`; the greatest N counts. */
 export const LOCK_PREFIX = 'agent.lock';
 /** Logs of virtual machines. */

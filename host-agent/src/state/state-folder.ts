@@ -119,7 +119,8 @@ function refuseStrangers(folder: string): void {
   const strangers = fs
     .readdirSync(folder)
     .filter((name) => !name.startsWith(LOCK_PREFIX) && !name.startsWith(VERSION_FILE));
-  if (strangers.length === 0) return;
+  // They are another agent's where that wrote its version, which comes before anything else, since it was looked for.
+  if (strangers.length === 0 || readVersion(folder) !== null) return;
   throw new DiskswarmError(
     'INVALID_ARGUMENT',
     `${folder} is no state folder: it holds other things. Choose an empty or new one with --state`,

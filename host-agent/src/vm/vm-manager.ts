@@ -7,6 +7,7 @@
 import { type DiskId, DiskswarmError, decodeCanonical, encodeCanonical } from '@diskswarm/core';
 import type { Agent } from '../agent/agent.ts';
 import type { VmDefinition } from './definition.ts';
+import { memoryBytesFor } from './emulation-defect.ts';
 import { type ArgumentPair, argumentPairs } from './foreign-arguments.ts';
 import type { Machinery } from './machinery.ts';
 import { Vm } from './vm.ts';
@@ -188,7 +189,7 @@ export class VmManager {
         cpus: wanted.cpus ?? known.cpus,
         disks: wanted.disks.length > 0 ? wanted.disks.map((name) => this.#agent.disk(name).disk) : known.disks,
       };
-    const { machines } = await this.machinery.program();
+    const { machines, version: qemuVersion } = await this.machinery.program();
     const machine = machineOf(args) ?? known?.machine ?? machines.get('pc');
     if (machine === undefined || !machines.has(machine))
       throw new DiskswarmError('INVALID_ARGUMENT', `the QEMU of this host has no machine type "${machine ?? 'pc'}"`, {
@@ -196,12 +197,14 @@ export class VmManager {
       });
     const disks: readonly DiskId[] =
       wanted.disks.length > 0 ? wanted.disks.map((name) => this.#agent.disk(name).disk) : (known?.disks ?? []);
+    const accel = await this.machinery.accelerator(args);
+    const wantedBytes = wanted.memoryBytes ?? known?.memoryBytes ?? DEFAULT_MEMORY_BYTES;
     return {
       name: wanted.name,
-      memoryBytes: wanted.memoryBytes ?? known?.memoryBytes ?? DEFAULT_MEMORY_BYTES,
+      memoryBytes: memoryBytesFor(wantedBytes, { accel, qemuVersion, args }),
       cpus: wanted.cpus ?? known?.cpus ?? 1,
       machine: machines.get(machine) ?? machine,
-      accel: await this.machinery.accelerator(args),
+      accel,
       disks,
       args: withoutMachine(args),
     };

@@ -94,6 +94,7 @@ export class Vm {
         }
         await this.#launch(drives, 'running');
       } catch (error) {
+        await this.#unlaunch(messageOf(error));
         for (const disk of attached) await disk.detach().catch(() => {});
         throw error;
       }
@@ -228,6 +229,15 @@ export class Vm {
       },
     );
     this.#adopt(process);
+  }
+
+  /** A process that was recorded and came to nothing is ended, and recorded no more. */
+  async #unlaunch(reason: string): Promise<void> {
+    const { process: identity } = this.#record;
+    if (identity === null) return;
+    await this.machinery.end(identity, this.#agent.env.clock);
+    await this.#sweep();
+    await this.#forgetProcess({ state: 'stopped', reason });
   }
 
   #adopt(process: QemuProcess): void {

@@ -1,6 +1,6 @@
 /** A shipped agent on a simulated machine, with one imported disk and exports opened in place: no sockets, no peers. */
 import { type Address, DiskswarmError, type StorageFile } from '@diskswarm/core';
-import { createInvitation } from '@diskswarm/identity';
+import { createInvitation, type HostKeys } from '@diskswarm/identity';
 import { createSimulation, type SimHost, type Simulation } from '@diskswarm/sim';
 import { Agent } from '../../src/agent/agent.ts';
 import { controlHandlers } from '../../src/agent/control-handlers.ts';
@@ -13,7 +13,7 @@ export const PIECE_BYTES = 16_384;
 export const PIECES = 300;
 export const never = { signal: new AbortController().signal };
 
-/** One host of the disk's owner: `home`, which imports it, or `office`, which knows where home is. */
+/** One host: the owner's `home`, which imports the disk, or `office`, or another with keys of its own; these know where home is. */
 export class OneHost {
   readonly simulation: Simulation;
   readonly machine: SimHost;
@@ -22,13 +22,15 @@ export class OneHost {
   readonly opened: LocalAttachment[] = [];
   agent: Agent;
 
-  readonly #name: 'home' | 'office';
+  readonly #name: string;
+  readonly #keys: HostKeys;
 
-  constructor(simulation: Simulation, name: 'home' | 'office' = 'home') {
+  constructor(simulation: Simulation, name = 'home', keys: HostKeys | null = null) {
     this.simulation = simulation;
     this.#name = name;
     this.machine = simulation.host(name);
     this.records = ownedDisk(simulation.seed);
+    this.#keys = keys ?? this.records[name === 'home' ? 'home' : 'office'];
     this.agent = this.#newAgent();
   }
 
@@ -54,7 +56,7 @@ export class OneHost {
       random,
       transport,
       trackerClient: { announce: () => Promise.reject(new DiskswarmError('PEER_UNREACHABLE', 'no tracker')) },
-      keys: this.records[this.#name],
+      keys: this.#keys,
       opener: localOpener({ storage, clock }, (attachment) => this.opened.push(attachment)),
       log: { info: () => {}, warn, error: warn },
       bootId: 'boot',

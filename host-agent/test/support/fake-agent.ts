@@ -79,5 +79,8 @@ function infoOf(diskId: DiskId, hostId: HostId, root: string): DiskInfo {
     safeToSwitchOff: false,
     safeReasons: ['no other host has generation 1'],
     forkName: null,
+    base: null,
+    fleet: null,
+    templates: [],
   };
 }

@@ -6,7 +6,7 @@
  */
 import { fromHex, toHex } from '@diskswarm/core';
 import { MAX_QUERY_CHARS } from './limits.ts';
-import { percentEncode } from './percent-bytes.ts';
+import { percentDecode, percentEncode } from './percent-bytes.ts';
 import { bytesOf, integerOf, invalid, type Query } from './query.ts';
 
 /** Names a swarm at trackers: 20 bytes as 40 lower-case hex digits. */
@@ -32,6 +32,8 @@ export interface AnnounceRequest {
   readonly event: AnnounceEvent;
   /** How many peers the client would like; null leaves it to the tracker. */
   readonly peersWanted: number | null;
+  /** News to leave at the tracker, at most 1 KiB (packages/identity, announce-blob.ts). @default none */
+  readonly blob?: Uint8Array;
 }
 
 const EVENTS: readonly string[] = ['started', 'stopped', 'completed'];
@@ -45,7 +47,9 @@ export function parseAnnounceRequest(query: Query): AnnounceRequest {
   const count = (name: string): number => integerOf(query, name, Number.MAX_SAFE_INTEGER, 0);
   // Some clients ask for -1 when they mean "as many as you like".
   const wanted = query.get('numwant')?.[0] ?? '';
+  const blob = query.get('ds_blob')?.[0];
   return {
+    ...(blob === undefined ? {} : { blob: percentDecode(blob) }),
     infoHash,
     peerId: bytesOf(query, 'peer_id', PEER_ID_BYTES),
     port,
@@ -71,6 +75,7 @@ export function buildAnnounceUrl(announceUrl: string, request: AnnounceRequest):
   ];
   if (request.event !== 'none') parameters.push(`event=${request.event}`);
   if (request.peersWanted !== null) parameters.push(`numwant=${request.peersWanted}`);
+  if (request.blob !== undefined) parameters.push(`ds_blob=${percentEncode(request.blob)}`);
   return withQuery(announceUrl, parameters);
 }
 

@@ -6,7 +6,7 @@
 import { type Address, type Canonical, DiskswarmError, encodeCanonical, formatAddress } from '@diskswarm/core';
 import { type Bencoded, readBencode } from './bencode-reader.ts';
 import { COMPACT_V4_BYTES, type CompactPeer, joinPeers, unpackPeers } from './compact-peers.ts';
-import { MAX_INTERVAL_SECONDS, MAX_RESPONSE_BYTES, MAX_RESPONSE_PEERS } from './limits.ts';
+import { MAX_INTERVAL_SECONDS, MAX_NEWS_BYTES, MAX_RESPONSE_BYTES, MAX_RESPONSE_PEERS } from './limits.ts';
 
 /** An answer as a client reads it. */
 export interface AnnounceResponse {
@@ -21,6 +21,8 @@ export interface AnnounceResponse {
   readonly peers: readonly Address[];
   /** For people; null where there is none. */
   readonly warning: string | null;
+  /** What somebody left at the tracker, unchecked, at most 1 KiB; a view. */
+  readonly blob?: Uint8Array;
 }
 
 const MAX_TEXT_BYTES = 300;
@@ -49,6 +51,7 @@ export function encodePackedAnnounceResponse(response: {
   readonly leechers: number;
   readonly peers4: Uint8Array;
   readonly peers6: Uint8Array;
+  readonly blob?: Uint8Array | undefined;
 }): Uint8Array {
   const body: { [key: string]: Canonical } = {
     interval: response.intervalSeconds,
@@ -58,6 +61,7 @@ export function encodePackedAnnounceResponse(response: {
     peers: response.peers4,
   };
   if (response.peers6.length > 0) body.peers6 = response.peers6;
+  if (response.blob !== undefined) body.ds_blob = response.blob;
   return encodeCanonical(body);
 }
 
@@ -78,8 +82,10 @@ export function parseAnnounceResponse(bytes: Uint8Array): AnnounceResponse {
     throw new DiskswarmError('PEER_UNREACHABLE', `the tracker refuses: ${failure}`, { data: { reason: failure } });
   }
   const interval = numberOf(body.get('interval'), DEFAULT_INTERVAL_SECONDS);
+  const blob = body.get('ds_blob');
   const peers = [...peersOf(body.get('peers'), 4), ...peersOf(body.get('peers6'), 6)];
   return {
+    ...(blob instanceof Uint8Array && blob.length <= MAX_NEWS_BYTES ? { blob } : {}),
     intervalSeconds: Math.min(MAX_INTERVAL_SECONDS, Math.max(1, interval)),
     minIntervalSeconds: Math.min(MAX_INTERVAL_SECONDS, numberOf(body.get('min interval'), 0)),
     seeders: numberOf(body.get('complete'), 0),

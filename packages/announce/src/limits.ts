@@ -14,3 +14,5 @@ export const MAX_RESPONSE_BYTES = 64 * 1024;
 export const MAX_RESPONSE_PEERS = 1000;
 /** Seconds between announces that a tracker may ask for; more is taken as this much. */
 export const MAX_INTERVAL_SECONDS = 86_400;
+/** Bytes of news that an answer carries; more are not read. */
+export const MAX_NEWS_BYTES = 1024;

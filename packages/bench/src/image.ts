@@ -6,7 +6,7 @@
  */
 import { createCipheriv, createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { copyFile, type FileHandle, open } from 'node:fs/promises';
 
 const MIB = 1024 * 1024;
 const BUFFER_BYTES = 4 * MIB;
@@ -24,7 +24,7 @@ export interface ImageOptions {
 }
 
 /** Deterministic bytes at disk speed: AES-CTR over zeros. */
-class SeededBytes {
+export class SeededBytes {
   readonly #cipher: ReturnType<typeof createCipheriv>;
 
   constructor(seed: number) {
@@ -77,6 +77,55 @@ export async function writeImage(file: string, { sizeBytes, seed, zeroShare, hol
     await handle.close();
   }
   return dataBytes;
+}
+
+/** Copies an image; of its chunks with data a share, picked by a seed, gets other bytes. */
+export async function spoilChunks(
+  image: string,
+  copy: string,
+  { share, chunkBytes, seed }: { share: number; chunkBytes: number; seed: number },
+): Promise<void> {
+  await copyFile(image, copy);
+  const content = new SeededBytes(seed);
+  const random = seededNumbers(seed);
+  const file = await open(copy, 'r+');
+  try {
+    const chunk = Buffer.alloc(chunkBytes);
+    for (let position = 0; ; position += chunkBytes) {
+      const { bytesRead } = await file.read(chunk, 0, chunkBytes, position);
+      if (bytesRead === 0) break;
+      const isZero = chunk.subarray(0, bytesRead).every((byte) => byte === 0);
+      if (!isZero && random(1_000_000) < share * 1_000_000)
+        await file.write(content.next(bytesRead), 0, bytesRead, position);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Whether two files have the same bytes. */
+export async function haveSameBytes(left: string, right: string): Promise<boolean> {
+  const files = [await open(left, 'r'), await open(right, 'r')] as const;
+  try {
+    const buffers = [Buffer.alloc(BUFFER_BYTES), Buffer.alloc(BUFFER_BYTES)] as const;
+    for (let position = 0; ; ) {
+      const [one, other] = await Promise.all(files.map((file, index) => readAll(file, buffers[index]!, position)));
+      if (one !== other || !buffers[0].subarray(0, one).equals(buffers[1].subarray(0, other))) return false;
+      if (one === 0) return true;
+      position += one!;
+    }
+  } finally {
+    await Promise.all(files.map((file) => file.close()));
+  }
+}
+
+/** Fills the buffer from a position on, or to the file's end; gives how much came. */
+async function readAll(file: FileHandle, buffer: Buffer, position: number): Promise<number> {
+  for (let filled = 0; ; ) {
+    const { bytesRead } = await file.read(buffer, filled, buffer.length - filled, position + filled);
+    filled += bytesRead;
+    if (bytesRead === 0 || filled === buffer.length) return filled;
+  }
 }
 
 /** SHA-256 of a file, hex: to compare what came out with what went in. */

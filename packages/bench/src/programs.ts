@@ -8,14 +8,20 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { DiskswarmError } from '@diskswarm/core';
 
 const SYSTEM_FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin'];
 const MAX_KEPT_CHARS = 4 * 1024 * 1024;
+/** Of what a program said before it ended. */
+const MAX_LAST_CHARS = 1000;
 const STOP_MS = 10_000;
+/** After an interrupt nobody needs what a program would still write. */
+const INTERRUPTED_STOP_MS = 1500;
 /** An agent with a large store on a busy disk takes its time. */
 const READY_MS = 180_000;
 
 const running = new Set<ChildProcess>();
+let over = false;
 
 /** What a finished program left. */
 export interface Finished {
@@ -31,6 +37,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** @default 600000 */
   readonly timeoutMs?: number;
+  /** `serve` shows every line to what decides whether the program is ready, also those that come later. @default false */
+  readonly everyLine?: boolean;
 }
 
 /** A program that stays. */
@@ -40,6 +48,8 @@ export interface Service {
   readonly firstLine: string;
   /** True until it ended, by itself or by `stop`. */
   alive(): boolean;
+  /** The end of what it wrote to stderr so far. */
+  lastWords(): string;
   /** SIGTERM, and SIGKILL when it does not end in time. Idempotent. */
   stop(): Promise<void>;
 }
@@ -101,7 +111,8 @@ export async function serve(
     if (isReady === null || isReady.length === 0) child.stdout?.resume();
     else {
       createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
-        if (firstLine !== '' || !(isReady as (line: string) => boolean)(line)) return;
+        if (firstLine !== '' && options.everyLine !== true) return;
+        if (!(isReady as (line: string) => boolean)(line) || firstLine !== '') return;
         firstLine = line;
         resolve(true);
       });
@@ -117,7 +128,7 @@ export async function serve(
     await stop();
     throw new Error(`${command.join(' ')} did not start: ${stderr().slice(-2000)}`);
   }
-  return { pid: child.pid as number, firstLine, alive, stop };
+  return { pid: child.pid as number, firstLine, alive, lastWords: () => stderr().slice(-MAX_LAST_CHARS).trim(), stop };
 }
 
 /** Asks again and again, as long as `alive`; for programs that do not say when they are ready. */
@@ -135,11 +146,17 @@ export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** Ends everything that still runs, and lets nothing be started any more: an interrupted bench goes on in the background until it notices. */
+export async function endForGood(): Promise<void> {
+  over = true;
+  await endAll(INTERRUPTED_STOP_MS);
+}
+
 /** Ends everything that still runs. Idempotent. */
-export async function endAll(): Promise<void> {
+export async function endAll(stopMs = STOP_MS): Promise<void> {
   const ends = [...running].map((child) => {
     const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+    const timer = setTimeout(() => child.kill('SIGKILL'), stopMs);
     child.kill('SIGTERM');
     return closed.then(() => clearTimeout(timer));
   });
@@ -147,6 +164,7 @@ export async function endAll(): Promise<void> {
 }
 
 function start(command: readonly string[], { env, cwd }: RunOptions): ChildProcess {
+  if (over) throw new DiskswarmError('ABORTED', 'the bench was interrupted');
   const [name = '', ...args] = command;
   const child = spawn(findProgram(name) ?? name, args, {
     env: { ...process.env, ...env },

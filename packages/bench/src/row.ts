@@ -85,8 +85,12 @@ export function reached({ value, target }: Figure): boolean | null {
 
 /** The median of a series with its spread, as text. */
 export function seriesText({ values, unit }: Series): string {
-  const around = values.length > 1 ? ` ± ${Math.round(spread(values) * 100)} %` : '';
-  return `${number(median(values))} ${unit}${around}`;
+  return amountText(median(values), unit, values.length > 1 ? spread(values) : null);
+}
+
+/** A median with its spread, null for a single reading, as text. */
+export function amountText(middle: number, unit: string, around: number | null): string {
+  return `${number(middle)} ${unit}${around === null ? '' : ` ± ${Math.round(around * 100)} %`}`;
 }
 
 /** A number with three significant digits. */

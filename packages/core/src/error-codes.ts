@@ -12,6 +12,7 @@ export const ERROR_CODES = {
   AGENT_NOT_RUNNING: 'No agent answers in this state folder. Start one with `diskswarm agent --state DIR`.',
   ATTACHMENT_STATE: 'The attachment is in a state that forbids this (held, fenced, incoming or read-only).',
   BAD_CHUNK_SIZE: 'A chunk size is a power of two from 16K to 1M.',
+  BAD_EXPERIMENT: 'An experiment file is wrong; the message says where, what stands there and what may.',
   BAD_IMAGE: 'The image cannot be read as a disk: truncated, empty, no multiple of 512 bytes, or an unknown format.',
   CHUNK_CORRUPT:
     'Bytes do not match the id they are stored or sent under. `store verify` finds every such chunk; it is fetched again from a peer.',
@@ -25,6 +26,8 @@ export const ERROR_CODES = {
   EXTERNAL_TOOL_FAILED:
     'A program that diskswarm ran for you failed or is missing; the message names it and the package that has it.',
   FORMAT_INVALID: 'A record is malformed, not canonical, too large, or holds an unknown critical field.',
+  GENERATION_BEHIND:
+    'Trackers tell of a newer generation of the disk than any here, so it is not written on top of an older one. Start a host that has it, or fork the disk with `disk take --force`.',
   GENERATION_NOT_FOUND: 'The disk has no such generation here. `disk history` lists the ones it has.',
   GENERATION_UNTRUSTED: 'A generation whose signature or chain of epoch records does not verify; it was not taken.',
   GUEST_COMMAND_FAILED:
@@ -62,11 +65,25 @@ export const ERROR_CODES = {
   REVOKED: 'This host was revoked from the disk. Ask the owner.',
   ROLE_FORBIDS: 'The role of this host in the roster does not allow this.',
   ROSTER_STALE: 'The roster changed while this change of it was made, so nothing was changed. Run the command again.',
+  RUNS_FAILED:
+    'Runs of an experiment failed; they are kept with the others, and `bench report` counts them and says why.',
   SEAL_NEEDS_CHUNKS:
     'The seal needs the rest of partly written chunks and nobody reachable has them. Nothing is lost; seal again when a holder is back.',
   SIGNATURE_INVALID: 'A signed record was altered, or signed by somebody else than it says; it was not taken.',
   STATE_VERSION: 'The state folder was written by another version of diskswarm.',
+  TEMPLATE_IN_USE:
+    'Clones on this host still need chunks of the template. `disk pull CLONE` makes them independent; --force removes it all the same.',
+  TEMPLATE_NOT_FOUND:
+    'The generation is no template, or was retired. `disk info` lists the templates of a disk; `disk publish` makes one.',
+  TEMPLATE_PINNED:
+    'The disk has templates that are pinned here until they are retired. `disk retire` ends that; --force removes the copy all the same.',
   TIMEOUT: 'What was waited for did not happen in time.',
+  TOKEN_REFUSED:
+    'The join token lets this host in no more: used up, expired, or taken back. The message says which; ask for a new one.',
+  TORRENT_INVALID:
+    'The torrent or magnet link cannot be used; the message says what is wrong with it. Nothing was kept of it.',
+  TORRENT_STALLED:
+    'No host that is reachable sends the rest of the torrent. What came is kept; the same command goes on from there.',
   VM_ARGS_NOT_ALLOWED:
     "The machine's definition has a QEMU argument that another host chose and this host's user has not allowed. The message has the command that allows it.",
   VM_EXISTS: 'A virtual machine of that name is on this host. Choose another name, or stop it.',

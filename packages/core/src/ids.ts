@@ -21,6 +21,8 @@ export type GenerationId = Branded<string, 'GenerationId'>;
 export type EpochRecordId = Branded<string, 'EpochRecordId'>;
 /** ed25519 key, X25519 key and a 4-byte checksum, 136 hex digits. */
 export type HostId = Branded<string, 'HostId'>;
+/** Names a join token without telling its secret, 16 hex digits. */
+export type TokenId = Branded<string, 'TokenId'>;
 /** A position in one generation's manifest: chunk number from the start of the disk. */
 export type PieceIndex = Branded<number, 'PieceIndex'>;
 
@@ -39,6 +41,13 @@ export function parseHashId<Id extends ChunkId | DiskId | GenerationId | EpochRe
   if (!HASH_PATTERN.test(text))
     throw new DiskswarmError('INVALID_ID', `${what} is not 64 lower-case hex digits`, { data: { what } });
   return text as string as Id;
+}
+
+/** Parses 16 lower-case hex digits; INVALID_ID. */
+export function parseTokenId(text: string): TokenId {
+  if (!/^[0-9a-f]{16}$/.test(text))
+    throw new DiskswarmError('INVALID_ID', 'the id of a token is not 16 lower-case hex digits');
+  return text as string as TokenId;
 }
 
 /** The id whose 32 bytes start at `offset` of `bytes` (copied). */

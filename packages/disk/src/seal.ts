@@ -29,7 +29,7 @@ import {
 import type { FrozenLayer } from './frozen-layer.ts';
 import { type Cover, coverPieces } from './piece-cover.ts';
 
-/** Pieces worked on ahead of the one whose turn it is: hides the round trips of remainders. */
+/** Pieces worked on ahead of the one whose turn it is, which hides the round trips of remainders; and chunks that the store writes together. */
 const PIECES_AHEAD = 32;
 /** Bytes of chunks held at once. */
 const MAX_BUFFER_BYTES = 8 * 1024 * 1024;
@@ -80,6 +80,8 @@ class Seal {
   readonly #controller = new AbortController();
   readonly #changedLeaves: number[] = [];
   readonly #missing: number[] = [];
+  readonly #puts = new Set<Promise<void>>();
+  readonly #ahead: number;
   #missingCount = 0;
   #changedPieces = 0;
   #newChunkBytes = 0;
@@ -90,6 +92,9 @@ class Seal {
     const { root, source, geometry } = options;
     this.#reader = new ManifestReader({ root, pieces: geometry.pieces, source });
     this.#turnUs = options.clock.nowUs();
+    // Half of the bytes is being read, the other half written.
+    const chunks = Math.floor(MAX_BUFFER_BYTES / 2 / geometry.chunkSizeBytes);
+    this.#ahead = Math.max(2, Math.min(PIECES_AHEAD, chunks));
   }
 
   async run(): Promise<SealResult> {
@@ -109,13 +114,13 @@ class Seal {
     } finally {
       signal?.removeEventListener('abort', abort);
       this.#controller.abort();
+      await Promise.allSettled(this.#puts); // None outlives the seal.
     }
   }
 
   /** Pieces that differ from the base, in order; several are prepared ahead. */
   async *#changes(): AsyncGenerator<PieceChange> {
     const { layers, geometry } = this.#options;
-    const ahead = Math.max(2, Math.min(PIECES_AHEAD, Math.floor(MAX_BUFFER_BYTES / geometry.chunkSizeBytes)));
     const queue: { cover: Extract<Cover, { kind: 'piece' }>; chunk: Promise<Uint8Array | null> }[] = [];
     const finish = async (): Promise<PieceChange | null> => {
       const { cover, chunk } = queue.shift()!;
@@ -133,7 +138,7 @@ class Seal {
       const chunk = this.#assemble(cover);
       chunk.catch(() => {}); // Reported when its turn comes.
       queue.push({ cover, chunk });
-      if (queue.length < ahead) continue;
+      if (queue.length < this.#ahead) continue;
       const change = await finish();
       if (change !== null) yield change;
     }
@@ -141,6 +146,7 @@ class Seal {
       const change = await finish();
       if (change !== null) yield change;
     }
+    await Promise.all(this.#puts);
     if (this.#missingCount > 0) throw this.#needsChunks();
   }
 
@@ -199,12 +205,21 @@ class Seal {
     if (chunk === null) return null;
     const id = chunkIdOf(chunk);
     const isNew = id !== (await this.#reader.idOf(piece));
-    if (isNew && id !== ZERO_ID && this.#missingCount === 0) {
-      await this.#options.store.put(id, chunk);
-      this.#newChunkBytes += chunk.length;
-    }
-    this.#buffers.push(chunk);
+    if (isNew && id !== ZERO_ID && this.#missingCount === 0) await this.#put(id, chunk);
+    else this.#buffers.push(chunk);
     return isNew ? this.#changed(piece, id) : null;
+  }
+
+  /** Resolves when there is room for another one; what fails is thrown by then or at the end. */
+  async #put(id: ChunkId, chunk: Uint8Array): Promise<void> {
+    this.#newChunkBytes += chunk.length;
+    const put = this.#options.store.put(id, chunk).then(() => {
+      this.#puts.delete(put);
+      this.#buffers.push(chunk);
+    });
+    put.catch(() => {}); // It stays among the puts, for whoever waits.
+    this.#puts.add(put);
+    if (this.#puts.size >= this.#ahead) await Promise.race(this.#puts);
   }
 
   #changed(piece: PieceIndex, id: ChunkId): PieceChange {

@@ -119,6 +119,48 @@ test('remainders are asked for ahead, within a bound', async (t) => {
   t.true(most > 8 && most <= 32, `${most} at once`);
 });
 
+/** A store that takes its time. */
+function slowStore(disk: TestDisk, fails: (put: number) => boolean = () => false) {
+  const seen = { running: 0, most: 0, puts: 0 };
+  const put: SealOptions['store']['put'] = async (id, bytes) => {
+    const number = ++seen.puts;
+    seen.most = Math.max(seen.most, ++seen.running);
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    seen.running--;
+    if (fails(number)) throw new DiskswarmError('DISK_FULL', 'no room');
+    await disk.base.store.put(id, bytes);
+  };
+  return { seen, store: { put } };
+}
+
+test('chunks go to the store several at once, within a bound, and all are there when the seal is done', async (t) => {
+  const disk = await TestDisk.of(noise(200 * CHUNK, 1));
+  const written = noise(200 * CHUNK, 2);
+  await disk.write(0, written);
+  const { seen, store } = slowStore(disk);
+  const sealed = await sealOverlay({ ...(await optionsOf(disk)), store });
+  t.is(seen.running, 0);
+  t.true(seen.most > 8 && seen.most <= 32, `${seen.most} at once`);
+  const reader = new ManifestReader({ root: sealed.root, pieces: disk.geometry.pieces, source: disk.base.source });
+  for (let piece = 0; piece < 200; piece++) {
+    const content = written.subarray(piece * CHUNK, (piece + 1) * CHUNK);
+    t.is(await reader.idOf(piece as PieceIndex), chunkIdOf(content), `piece ${piece}`);
+    t.deepEqual(disk.base.chunks.get(chunkIdOf(content)), content, `chunk of piece ${piece}`);
+  }
+});
+
+test('a chunk that the store does not take, be it the last, fails the seal, and no other is on its way then', async (t) => {
+  for (const failing of [1, 60, 200]) {
+    const disk = await TestDisk.of(noise(200 * CHUNK, 1));
+    await disk.write(0, noise(200 * CHUNK, 2));
+    const { seen, store } = slowStore(disk, (put) => put === failing);
+    const error = await t.throwsAsync(sealOverlay({ ...(await optionsOf(disk)), store }));
+    t.true(hasCode(error, 'DISK_FULL'));
+    t.is(seen.running, 0);
+    t.true(seen.puts < failing + 64, `${seen.puts} put after the failure of ${failing}`);
+  }
+});
+
 test('a seal can be given up', async (t) => {
   const disk = await TestDisk.of(noise(40 * CHUNK, 1));
   await disk.write(0, noise(512, 2));

@@ -6,8 +6,10 @@
  * content, fsync, then its record in /data/.manifest, fsync, then the answer. A record names the file by its sequence
  * number, so a write over an old name that is cut short leaves the old file and its record valid. Records are framed by
  * newlines and a closing dot: one that was cut is passed over and cannot spoil the next. `tick`, `work` and
- * `rewrite MIB KIB_PER_S` go on by themselves and print DS-TICK and DS-WROTE with a count, until `rest`.
+ * `rewrite MIB KIB_PER_S` go on by themselves and print DS-TICK and DS-WROTE with a count, until `rest`; so do the workloads
+ * of guest-workloads.ts.
  */
+import { WORKLOAD_CASES, WORKLOAD_SCRIPT } from './guest-workloads.ts';
 
 /** File read at boot, one path per line: what the "services" of this guest need to be up. */
 export const BOOT_LIST = '/etc/boot.list';
@@ -129,8 +131,11 @@ cmd_rewrite() {
   dd if=/dev/urandom of=/data/.region bs=1M count="$1" conv=fsync 2>/dev/null || return
   rewrite_region "$1" "$2" &
 }
+${WORKLOAD_SCRIPT}
 cmd_rest() {
   : > /tmp/rest
+  [ -z "$servers" ] || kill -9 $servers
+  servers=
   wait
   forget_cache
   [ -e /data/.journal ] || return 0
@@ -139,6 +144,7 @@ cmd_rest() {
 }
 cmd_stop() {
   : > /tmp/rest
+  [ -z "$servers" ] || kill -9 $servers
   wait
   sync && umount /tmp && mount -o remount,ro /
 }
@@ -159,6 +165,7 @@ while :; do
     reads) cmd_reads ;;
     rewrite) cmd_rewrite "$first" "$second" ;;
     rest) cmd_rest ;;
+    ${WORKLOAD_CASES}
     reboot | poweroff) cmd_stop ;;
     *) (exit 127) ;;
   esac

@@ -15,6 +15,7 @@
  */
 export { defaultCacheDir } from './cache.ts';
 export { expectedJournalSha256, expectedSha256, MAX_WRITE_BYTES } from './content.ts';
+export { type DrbdArtefacts, prepareDrbdGuest } from './drbd.ts';
 export {
   type BootOptions,
   bootGuest,

@@ -15,7 +15,7 @@ import { runTool } from './tools.ts';
 
 /** Debian's, then Ubuntu's name for the package that depends on the present kernel for virtual machines. */
 const META_PACKAGES = ['linux-image-cloud-amd64', 'linux-image-virtual'];
-const FORMAT = 'kernel-v2-';
+const FORMAT = 'kernel-v3-';
 const DOWNLOAD_TIMEOUT_MS = 300_000;
 
 /** Receives one line at a time about what is being done. */

@@ -11,7 +11,7 @@ import { zstdDecompressSync } from 'node:zlib';
 import { runTool } from './tools.ts';
 
 /** The balloon tells QEMU which pages are free, so that they are not moved. */
-const WANTED = ['virtio_pci', 'virtio_blk', 'ext4', 'virtio_balloon'];
+const WANTED = ['virtio_pci', 'virtio_blk', 'virtio_net', 'ext4', 'virtio_balloon'];
 const MAX_MODULE_BYTES = 16 * 1024 * 1024;
 
 /** A module's name, with underscores, and its plain (uncompressed) bytes. */
@@ -20,8 +20,8 @@ export interface KernelModule {
   readonly data: Uint8Array;
 }
 
-/** The modules under `folder` that a guest needs, each after those it depends on. A missing folder gives none. */
-export async function collectModules(folder: string): Promise<KernelModule[]> {
+/** The modules under `folder` that a guest needs, or those wanted, each after those it depends on. A missing folder gives none. */
+export async function collectModules(folder: string, wanted: readonly string[] = WANTED): Promise<KernelModule[]> {
   const paths = await indexModules(folder);
   const ordered: KernelModule[] = [];
   const visited = new Set<string>();
@@ -33,7 +33,7 @@ export async function collectModules(folder: string): Promise<KernelModule[]> {
     for (const dependency of dependenciesOf(data)) await visit(dependency);
     ordered.push({ name, data });
   };
-  for (const name of WANTED) await visit(name);
+  for (const name of wanted) await visit(name);
   return ordered;
 }
 

@@ -1,8 +1,8 @@
 /**
  * What is "installed" on a guest's disk: a plan of files and their bytes, a pure function of a seed.
  *
- * Half of the bytes are like programs (no compressor gains on them), half are like text. A small part, spread over the
- * whole disk, is what the guest reads at boot: as with real systems, a few percent of the image. Modelled, and to be
+ * Half of the bytes are like programs (no compressor gains on them), half are like text, or all are like programs. A
+ * small part, spread over the whole disk, is what the guest reads at boot: as with real systems, a few percent of the image. Modelled, and to be
  * labelled so. Leaves making a file system of it to root-image.ts.
  */
 
@@ -16,6 +16,15 @@ export interface PlannedFile {
   readonly atBoot: boolean;
 }
 
+/** What the files are to add up to. */
+export interface ContentPlan {
+  readonly contentBytes: number;
+  readonly bootBytes: number;
+  readonly seed: number;
+  /** No file is like text. */
+  readonly incompressible: boolean;
+}
+
 const FILES_PER_FOLDER = 16;
 const SIZES_BYTES = [6_000, 14_000, 33_000, 70_000, 150_000, 330_000, 700_000, 1_500_000];
 const WORD_COUNT = 512;
@@ -25,7 +34,7 @@ const WORD_COUNT = 512;
  *
  * @returns in a fixed order; equal arguments give equal plans.
  */
-export function planContent(contentBytes: number, bootBytes: number, seed: number): PlannedFile[] {
+export function planContent({ contentBytes, bootBytes, seed, incompressible }: ContentPlan): PlannedFile[] {
   const next = xorshift(seed ^ 0x9e3779b9);
   const files: PlannedFile[] = [];
   const everyBoot = contentBytes / Math.max(bootBytes, 1);
@@ -34,7 +43,7 @@ export function planContent(contentBytes: number, bootBytes: number, seed: numbe
   while (planned < contentBytes) {
     const size = Math.min(SIZES_BYTES[next() % SIZES_BYTES.length]! + (next() % 5_000), contentBytes - planned);
     const index = files.length;
-    const kind = index % 2 === 0 ? 'binary' : 'text';
+    const kind = incompressible || index % 2 === 0 ? 'binary' : 'text';
     const folder = `usr/${kind === 'binary' ? 'lib' : 'share'}/package-${pad(Math.floor(index / FILES_PER_FOLDER))}`;
     // Boot files keep pace with the content, so that they lie all over the disk.
     const atBoot = boot < Math.min(bootBytes, planned / everyBoot);

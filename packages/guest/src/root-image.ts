@@ -30,6 +30,8 @@ export interface RootImageOptions {
   readonly contentBytes?: number;
   /** Of these, the bytes that a boot reads. @default 6 MiB */
   readonly bootBytes?: number;
+  /** Whether the files that are like text are like programs too, so that no compressor gains on any. @default false */
+  readonly incompressible?: boolean;
   /** @default 1 */
   readonly seed?: number;
 }
@@ -72,7 +74,13 @@ export async function cachedRootImage(options: RootImageOptions, cacheDir: strin
 }
 
 function complete(options: RootImageOptions): Required<RootImageOptions> {
-  const { sizeBytes = 256 * MIB, contentBytes = 120 * MIB, bootBytes = 6 * MIB, seed = 1 } = options;
+  const {
+    sizeBytes = 256 * MIB,
+    contentBytes = 120 * MIB,
+    bootBytes = 6 * MIB,
+    seed = 1,
+    incompressible = false,
+  } = options;
   const whole = [sizeBytes, contentBytes, bootBytes, seed].every((value) => Number.isSafeInteger(value) && value >= 0);
   if (!whole || sizeBytes % MIB !== 0 || bootBytes > contentBytes || contentBytes + OVERHEAD_BYTES > sizeBytes) {
     throw new DiskswarmError(
@@ -81,7 +89,7 @@ function complete(options: RootImageOptions): Required<RootImageOptions> {
       { data: { sizeBytes, contentBytes, bootBytes, seed } },
     );
   }
-  return { sizeBytes, contentBytes, bootBytes, seed };
+  return { sizeBytes, contentBytes, bootBytes, seed, incompressible };
 }
 
 async function stage(plan: Required<RootImageOptions>, root: string): Promise<void> {
@@ -94,7 +102,7 @@ async function stage(plan: Required<RootImageOptions>, root: string): Promise<vo
   }
   await writeFile(join(root, 'init-guest'), GUEST_SCRIPT);
   await chmod(join(root, 'init-guest'), 0o755);
-  const files = planContent(plan.contentBytes, plan.bootBytes, plan.seed);
+  const files = planContent(plan);
   for (const file of files) {
     const path = join(root, file.path);
     await mkdir(dirname(path), { recursive: true });

@@ -3,12 +3,13 @@ import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
 import { hasCode } from '@diskswarm/core';
 import test, { type ExecutionContext } from 'ava';
 import { expectedSha256 } from '../src/content.ts';
 import { writeCpio } from '../src/cpio.ts';
 import { dependenciesOf } from '../src/modules.ts';
-import { planContent } from '../src/root-content.ts';
+import { contentOf, planContent } from '../src/root-content.ts';
 import { buildRootImage } from '../src/root-image.ts';
 import { runTool } from '../src/tools.ts';
 
@@ -55,7 +56,8 @@ test('sizes that do not fit are refused before anything is made', async (t) => {
 });
 
 test('the plan holds what was asked for, and what boots is a small part all over it', (t) => {
-  const files = planContent(120 * MIB, 6 * MIB, 1);
+  const plan = { contentBytes: 120 * MIB, bootBytes: 6 * MIB, seed: 1 };
+  const files = planContent({ ...plan, incompressible: false });
   const sum = (list: typeof files): number => list.reduce((total, file) => total + file.sizeBytes, 0);
   t.is(sum(files), 120 * MIB);
   const atBoot = files.filter((file) => file.atBoot);
@@ -65,6 +67,17 @@ test('the plan holds what was asked for, and what boots is a small part all over
   );
   t.is(quarters.size, 4);
   t.is(new Set(files.map((file) => file.path)).size, files.length);
+});
+
+test('what no compressor shall gain on holds nothing that one gains on', (t) => {
+  const plan = { contentBytes: 4 * MIB, bootBytes: MIB, seed: 1 };
+  const packed = (incompressible: boolean): number =>
+    planContent({ ...plan, incompressible }).reduce(
+      (sum, file) => sum + zstdCompressSync(contentOf(file, plan.seed)).length,
+      0,
+    );
+  t.true(packed(true) >= plan.contentBytes);
+  t.true(packed(false) < 0.9 * plan.contentBytes);
 });
 
 test('the host knows the content of a written file, to the byte', (t) => {

@@ -36,6 +36,8 @@ export interface GenerationContent extends Position {
   readonly sequence: number;
   /** What this one changed: of this disk, or for a clone's first generation of another; null for an import. */
   readonly parent: { readonly disk: DiskId; readonly generation: GenerationId } | null;
+  /** For a clone, the generation of another disk that it was made of; all of a clone's generations name it. Null, or left out, for others. */
+  readonly base?: { readonly disk: DiskId; readonly generation: GenerationId } | null;
   /** The epoch record that made the signer owner. */
   readonly authority: EpochRecordId;
   /** Root page of the manifest; the zero id for a disk of zeros. */
@@ -65,16 +67,14 @@ export type UntrustedReason = 'signature' | 'disk' | 'authority' | 'owner' | 'ro
 /** Signs a generation as this host. */
 export function createGeneration(content: GenerationContent, keys: HostKeys): Generation {
   const { disk, parent } = content;
-  const link = parent && {
-    ...(parent.disk === disk ? {} : { disk: idToBytes(parent.disk) }),
-    generation: idToBytes(parent.generation),
-  };
+  const link = parent && (parent.disk === disk ? { generation: idToBytes(parent.generation) } : linkOf(parent));
   const body = {
     kind: 'generation',
     disk: idToBytes(disk),
     epoch: content.epoch,
     sequence: content.sequence,
     ...(link ? { parent: link } : {}),
+    ...(content.base ? { base: linkOf(content.base) } : {}),
     authority: idToBytes(content.authority),
     root: idToBytes(content.root),
     size: content.sizeBytes,
@@ -99,6 +99,7 @@ export function decodeGeneration(bytes: Uint8Array): Generation {
       'epoch',
       'sequence',
       'parent',
+      'base',
       'authority',
       'root',
       'size',
@@ -125,6 +126,9 @@ export function decodeGeneration(bytes: Uint8Array): Generation {
     parent: reader.has('parent')
       ? decodeParent(new RecordReader(reader.value('parent'), 'generation', ['disk', 'generation']), disk)
       : null,
+    base: reader.has('base')
+      ? decodeBase(new RecordReader(reader.value('base'), 'generation', ['disk', 'generation']), disk)
+      : null,
     authority: id<EpochRecordId>('authority'),
     root: id<ChunkId>('root'),
     sizeBytes,
@@ -136,6 +140,9 @@ export function decodeGeneration(bytes: Uint8Array): Generation {
   };
   const isFirst = generation.parent?.disk !== disk;
   if (isFirst !== (generation.sequence === 1)) refuse('the first generation, and no other, has no parent of this disk');
+  const foreign = isFirst ? generation.parent : null;
+  if (foreign !== null && generation.base != null && foreign.generation !== generation.base.generation)
+    refuse('the first generation of a clone names another base than its parent');
   try {
     record.verify(hostKeysOf(generation.host).signing);
   } catch (error) {
@@ -144,6 +151,16 @@ export function decodeGeneration(bytes: Uint8Array): Generation {
       : error;
   }
   return generation;
+}
+
+function linkOf({ disk, generation }: { disk: DiskId; generation: GenerationId }): { [key: string]: Uint8Array } {
+  return { disk: idToBytes(disk), generation: idToBytes(generation) };
+}
+
+function decodeBase(reader: RecordReader, own: DiskId): { disk: DiskId; generation: GenerationId } {
+  const disk = idFromBytes<DiskId>(reader.bytes('disk', { length: 32 }));
+  if (disk === own) return refuse('it names its own disk as its base');
+  return { disk, generation: idFromBytes<GenerationId>(reader.bytes('generation', { length: 32 })) };
 }
 
 function decodeParent(reader: RecordReader, own: DiskId): { disk: DiskId; generation: GenerationId } {

@@ -11,6 +11,9 @@
  * const { roster, secret } = firstRoster(genesis, keys.hostId, owner, random);
  * const chain = verifyEpochChain([createGrant(genesis, keys.hostId, owner)], genesis, roster);
  */
+export * from './admission.ts';
+export * from './admitted-roster.ts';
+export * from './announce-blob.ts';
 export * from './epoch-chain.ts';
 export * from './epoch-record.ts';
 export * from './epoch-signing.ts';
@@ -18,6 +21,7 @@ export * from './generation.ts';
 export * from './genesis.ts';
 export * from './host-keys.ts';
 export * from './invitation.ts';
+export * from './join-token.ts';
 export * from './lane-proof.ts';
 export * from './limits.ts';
 export * from './membership.ts';
@@ -26,4 +30,6 @@ export * from './owner.ts';
 export * from './owner-file.ts';
 export * from './receipt.ts';
 export * from './roster.ts';
+export * from './roster-token.ts';
 export * from './swarm-secret.ts';
+export * from './template-list.ts';

@@ -5,8 +5,18 @@
 
 /** Members of one roster, revoked ones included (they stay listed). */
 export const MAX_MEMBERS = 1024;
-/** Bytes of an encoded roster: 1024 members with their wrapped secrets take about 180,000. */
+/** Bytes of an encoded roster with its admissions: 1024 members with their wrapped secrets take about 180,000. */
 export const MAX_ROSTER_BYTES = 256 * 1024;
+/** Join tokens that a roster lists; the oldest that are void make room for new ones. */
+export const MAX_TOKENS = 16;
+/** Hosts that one join token lets in. */
+export const MAX_TOKEN_USES = 1000;
+/** Bytes of the record in a token's line: it names a disk, a host and at most 32 places. */
+export const MAX_TOKEN_BYTES = 24 * 1024;
+/** Templates of one disk; the oldest that are retired make room for new ones. */
+export const MAX_TEMPLATES = 64;
+/** Bytes of an encoded list of templates: 64 of them take about 6,000. */
+export const MAX_TEMPLATES_BYTES = 7680;
 /** Epoch records of one disk. */
 export const MAX_EPOCH_RECORDS = 4096;
 /** Bytes of one epoch record, verdict, receipt or release. */

@@ -1,13 +1,16 @@
 /**
- * The next roster: the first one of a disk, a grant, a revocation. Pure; signing needs the owner's key.
+ * The next roster: the first one of a disk, a grant, a revocation, a join token made or taken back. Pure; signing needs the owner's key.
  *
+ * Hosts that came by a token since the last signature become members like others, and their uses are counted for good.
  * A revocation replaces the swarm secret, so a revoked host can no longer find the swarm. A host that may have written
  * keeps its role of writer for good, because its generations are checked against the roster long after.
  */
-import { DiskswarmError, type HostId, type Random } from '@diskswarm/core';
+import { DiskswarmError, type HostId, type Random, type TokenId } from '@diskswarm/core';
 import type { Genesis } from './genesis.ts';
+import { MAX_TOKENS } from './limits.ts';
 import type { Owner } from './owner.ts';
 import { createRoster, type Member, memberOf, type Position, type Role, type Roster } from './roster.ts';
+import type { RosterToken } from './roster-token.ts';
 import { createSwarmSecret, type SwarmSecret } from './swarm-secret.ts';
 
 /** A roster together with the secret it wraps. */
@@ -38,7 +41,7 @@ export function grantMember(
     });
   }
   const members = [...roster.members.filter((member) => member.host !== host), { host, role }];
-  return { roster: createRoster({ genesis, sequence: roster.sequence + 1, members, secret }, owner, random), secret };
+  return { roster: successor(roster, { genesis, members, secret }, owner, random), secret };
 }
 
 /**
@@ -56,8 +59,60 @@ export function revokeMember(
     throw new DiskswarmError('INVALID_ARGUMENT', 'this host has no access that could be revoked', { data: { host } });
   }
   const secret = createSwarmSecret(random);
-  const members = roster.members.map(
-    (entry): Member => (entry.host === host ? { host, role: entry.role, revoked: after } : entry),
-  );
-  return { roster: createRoster({ genesis, sequence: roster.sequence + 1, members, secret }, owner, random), secret };
+  const members = roster.members.map((entry): Member => (entry.host === host ? { ...entry, revoked: after } : entry));
+  return { roster: successor(roster, { genesis, members, secret }, owner, random), secret };
+}
+
+/** Lists one more token, `token`; void ones make room for it. LIMIT_EXCEEDED with 16 that are not. */
+export function grantToken(
+  change: { genesis: Genesis; roster: Roster; secret: SwarmSecret; token: RosterToken; nowMs: number },
+  owner: Owner,
+  random: Random,
+): RosterChange {
+  const { genesis, roster, secret, token, nowMs } = change;
+  const tokens = [...tokensNow(roster), token];
+  while (tokens.length > MAX_TOKENS) {
+    const over = tokens.findIndex(
+      ({ revoked, used, uses, expiresMs }) => revoked || used === uses || expiresMs <= nowMs,
+    );
+    if (over < 0)
+      throw new DiskswarmError('LIMIT_EXCEEDED', `a disk has at most ${MAX_TOKENS} tokens: revoke one first`, {
+        data: { limit: MAX_TOKENS },
+      });
+    tokens.splice(over, 1);
+  }
+  const { members } = roster;
+  return { roster: successor(roster, { genesis, members, secret, tokens }, owner, random), secret };
+}
+
+/** Takes a token back; who came by it stays. INVALID_ARGUMENT when the roster lists no such token that counts. */
+export function revokeToken(
+  change: { genesis: Genesis; roster: Roster; secret: SwarmSecret; id: TokenId },
+  owner: Owner,
+  random: Random,
+): RosterChange {
+  const { genesis, roster, secret, id } = change;
+  const tokens = tokensNow(roster);
+  if (!tokens.some((token) => token.id === id && !token.revoked))
+    throw new DiskswarmError('INVALID_ARGUMENT', `the disk has no token ${id} that could be revoked`, { data: { id } });
+  const revoked = tokens.map((token) => (token.id === id ? { ...token, revoked: true } : token));
+  const { members } = roster;
+  return { roster: successor(roster, { genesis, members, secret, tokens: revoked }, owner, random), secret };
+}
+
+function successor(
+  roster: Roster,
+  content: { genesis: Genesis; members: readonly Member[]; secret: SwarmSecret; tokens?: readonly RosterToken[] },
+  owner: Owner,
+  random: Random,
+): Roster {
+  return createRoster({ tokens: tokensNow(roster), ...content, sequence: roster.sequence + 1 }, owner, random);
+}
+
+/** The tokens with the uses that the roster's admissions show. */
+function tokensNow({ tokens, admissions }: Roster): RosterToken[] {
+  return tokens.map((token) => {
+    const seen = admissions.filter(({ id }) => id === token.id).map(({ use }) => use);
+    return { ...token, used: Math.max(token.used, ...seen) };
+  });
 }

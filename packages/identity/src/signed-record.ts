@@ -18,7 +18,17 @@ import {
 import { SIGNATURE_BYTES, sign, verify } from './primitives.ts';
 
 /** Names what a signature is for; a signature made for one domain is void in every other. */
-export type Domain = 'roster' | 'epoch' | 'generation' | 'receipt' | 'release' | 'hello' | 'invitation';
+export type Domain =
+  | 'roster'
+  | 'epoch'
+  | 'generation'
+  | 'receipt'
+  | 'release'
+  | 'hello'
+  | 'invitation'
+  | 'templates'
+  | 'token'
+  | 'admission';
 
 /** The version of every record format in this package. */
 export const FORMAT_VERSION = 1;

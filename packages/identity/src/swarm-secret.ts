@@ -24,6 +24,7 @@ export type SwarmSecret = Uint8Array;
 export const BOX_BYTES = KEY_BYTES + KEY_BYTES + TAG_BYTES;
 
 const WRAP_CONTEXT = 'diskswarm swarm secret wrapping key v1';
+const TOPIC_CONTEXT = 'diskswarm topic key v1';
 // The wrapping key is used once (the ephemeral key is fresh), so the nonce may be constant.
 const WRAP_NONCE = new Uint8Array(12);
 
@@ -63,14 +64,23 @@ function wrappingKey(shared: Uint8Array, ephemeral: Uint8Array, recipient: Uint8
   return blake3DeriveKey(WRAP_CONTEXT, Buffer.concat([shared, ephemeral, recipient, idToBytes(disk)]));
 }
 
-/** The name under which the hosts of a disk meet, 32 bytes. */
-export function topicOf(secret: SwarmSecret, disk: DiskId): Uint8Array {
-  return blake3Keyed(secret, Buffer.concat([Buffer.from('diskswarm topic', 'latin1'), idToBytes(disk)]));
+/** The key that speaks for the topic of a disk: only who holds the swarm secret has it. Seed and public key, 32 bytes each. */
+export function topicKeysOf(
+  secret: SwarmSecret,
+  disk: DiskId,
+): { readonly seed: Uint8Array; readonly topic: Uint8Array } {
+  const seed = blake3DeriveKey(TOPIC_CONTEXT, Buffer.concat([secret, idToBytes(disk)]));
+  return { seed, topic: publicKeyOf('ed25519', seed) };
 }
 
-/** The topic as trackers and BitTorrent know names: its first 20 bytes. */
+/** The name under which the hosts of a disk meet, 32 bytes: the public half of the topic's key. */
+export function topicOf(secret: SwarmSecret, disk: DiskId): Uint8Array {
+  return topicKeysOf(secret, disk).topic;
+}
+
+/** The topic as trackers and BitTorrent know names, 20 bytes; it commits to the topic, so that a tracker can tell who speaks for it. */
 export function infoHashOf(topic: Uint8Array): Uint8Array {
-  return topic.slice(0, 20);
+  return blake3(Buffer.concat([Buffer.from('diskswarm info hash v1\n', 'latin1'), topic])).slice(0, 20);
 }
 
 /** What the hosts of a disk recognise each other's calls on a LAN by, for one hour of the wall clock: 32 bytes. */

@@ -4,14 +4,18 @@ import { fromHex } from '@diskswarm/core';
 import test from 'ava';
 import {
   createHostKeys,
+  decodeAdmission,
   decodeEpochRecord,
   decodeGeneration,
   decodeGenesis,
   decodeHostKeys,
   decodeOwnerFile,
   decodeVerdict,
+  memberOf,
   parseInvitation,
+  parseTokenLine,
   type Relinquish,
+  tokenIdOf,
   verifyEpochChain,
   verifyGeneration,
   verifyHello,
@@ -35,6 +39,11 @@ test('the bytes of the first version are still read', (t) => {
   const genesis = decodeGenesis(bytes('genesis'));
   t.is(genesis.disk as string, golden.diskId!);
   const roster = verifyRoster(bytes('roster'), genesis);
+  const line = parseTokenLine(golden.tokenLine!);
+  const listed = verifyRoster(bytes('rosterWithToken'), genesis);
+  const admission = decodeAdmission(bytes('admission'));
+  t.is(listed.tokens[0]?.id, tokenIdOf(line.secret));
+  t.is(memberOf(verifyRoster(bytes('rosterWithAdmission'), genesis), admission.host)?.token?.use, 1);
   const grant = decodeEpochRecord(bytes('grant'), genesis);
   const relinquish = decodeEpochRecord(bytes('relinquish'), genesis) as Relinquish;
   t.is(relinquish.id as string, golden.relinquishId!);

@@ -3,18 +3,25 @@ import { toHex } from '@diskswarm/core';
 import { SeededRandom } from '@diskswarm/sim';
 import {
   createAcceptance,
+  createAdmission,
+  createAnnounceBlob,
   createForce,
+  createHostKeys,
   createInvitation,
   createReceipt,
   createRefusal,
   createRelease,
+  createTokenLine,
   encodeHostKeys,
   encodeOwnerFile,
   forcePoint,
+  grantToken,
   infoHashOf,
   laneProof,
+  newToken,
   signHello,
   topicOf,
+  withAdmissions,
 } from '../src/index.ts';
 import { chainOf, generationIn, makeDisk, nextGeneration, relinquishTo } from './helpers.ts';
 
@@ -45,6 +52,13 @@ export function makeGolden(): { [name: string]: string } {
     name: 'laptop',
     host: office.hostId,
   };
+  const seeds = new SeededRandom('token');
+  const wanted = { genesis, redeemer: home.hostId, role: 'reader', uses: 20, expiresMs: 1_700_000_000_000 } as const;
+  const { token, secret: tokenSecret } = newToken(wanted, seeds);
+  const listed = grantToken({ genesis, roster, secret, token, nowMs: 0 }, owner, seeds).roster;
+  const guest = createHostKeys(seeds).hostId;
+  const admission = createAdmission({ disk: genesis.disk, id: token.id, use: 1, host: guest, secret }, home, seeds);
+  const places = { trackers: content.trackers, addresses: content.addresses, name: 'laptop' };
   const topic = topicOf(secret, genesis.disk);
   return {
     hostKeys: toHex(encodeHostKeys(home)),
@@ -55,6 +69,7 @@ export function makeGolden(): { [name: string]: string } {
     roster: toHex(roster.bytes),
     topic: toHex(topic),
     infoHash: toHex(infoHashOf(topic)),
+    announceBlob: toHex(createAnnounceBlob(first, secret, new SeededRandom('blob')) ?? new Uint8Array(0)),
     laneProofInitiator: toHex(laneProof(secret, binding, 'initiator')),
     laneProofResponder: toHex(laneProof(secret, binding, 'responder')),
     hello: toHex(signHello(home, binding, 'initiator', { lane: 1 })),
@@ -71,5 +86,9 @@ export function makeGolden(): { [name: string]: string } {
     receipt: toHex(createReceipt(second, nonce, office).bytes),
     release: toHex(createRelease({ generation: second, keeper: hotel.hostId, authority: grant.id }, home).bytes),
     invitation: createInvitation(content, owner),
+    tokenLine: createTokenLine({ genesis, secret: tokenSecret, redeemer: home.hostId, ...places }, owner),
+    rosterWithToken: toHex(listed.bytes),
+    admission: toHex(admission.bytes),
+    rosterWithAdmission: toHex(withAdmissions(listed, [admission]).bytes),
   };
 }

@@ -72,6 +72,7 @@ const refused: [string, string, () => string][] = [
   ['other characters', 'malformed', () => `${line}?`],
   ['a later version', 'version', () => line.replace('dsw1', 'dsw2')],
   ['more behind it', 'altered', () => `${line}AAAA`],
+  ['one character too many', 'altered', () => `${line}x`],
   ['a line without end', 'too-long', () => line.padEnd(MAX_INVITATION_CHARS + 1, 'A')],
   ['the signature of another person', 'forged', () => createInvitation(content, makeDisk('other').owner)],
 ];

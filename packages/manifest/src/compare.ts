@@ -3,6 +3,7 @@
  * the cost follows what changed, not the size of the disk. The sizes may differ (disks grow).
  */
 import { type ChunkId, PAGE_FANOUT, type PageId, type PieceIndex, ZERO_ID } from '@diskswarm/core';
+import { fetchAhead } from './fetch-ahead.ts';
 import { checkPageShape, levelsFor } from './layout.ts';
 import { idAt, sameIdAt, ZERO_PAGE } from './page.ts';
 import type { PageSource } from './page-ports.ts';
@@ -47,7 +48,7 @@ export async function* compareManifests(
   }
 }
 
-/** The leaves that differ, in order; see `compareManifests`. */
+/** The leaves that differ, in order, several being fetched ahead; see `compareManifests`. */
 export async function* compareLeaves(
   before: ManifestRef,
   after: ManifestRef,
@@ -56,7 +57,19 @@ export async function* compareLeaves(
   const levels = levelsFor(Math.max(before.pieces, after.pieces));
   const left = await side(before, levels, source);
   const right = await side(after, levels, source);
-  yield* walk(left, right, levels - 1, 0);
+  yield* fetchAhead(walk(left, right, levels - 1, 0), (name) => fetchChange(left, right, name));
+}
+
+/** A leaf that differs, by its place and its ids in both. */
+interface LeafName {
+  readonly index: number;
+  readonly leftId: PageId;
+  readonly rightId: PageId;
+}
+
+async function fetchChange(left: Side, right: Side, { index, leftId, rightId }: LeafName): Promise<LeafChange> {
+  const [before, after] = await Promise.all([left.page(leftId, 0, index), right.page(rightId, 0, index)]);
+  return { leaf: index, before, after };
 }
 
 /** One manifest, seen as if it had the levels of the larger. */
@@ -87,14 +100,13 @@ async function* walk(
   index: number,
   leftId = left.root,
   rightId = right.root,
-): AsyncGenerator<LeafChange, void> {
+): AsyncGenerator<LeafName, void> {
   if (leftId === rightId) return;
-  const before = await left.page(leftId, level, index);
-  const after = await right.page(rightId, level, index);
   if (level === 0) {
-    yield { leaf: index, before, after };
+    yield { index, leftId, rightId };
     return;
   }
+  const [before, after] = await Promise.all([left.page(leftId, level, index), right.page(rightId, level, index)]);
   for (let slot = 0; slot < PAGE_FANOUT; slot++) {
     if (sameIdAt(before, after, slot)) continue;
     yield* walk(left, right, level - 1, index * PAGE_FANOUT + slot, idAt(before, slot), idAt(after, slot));

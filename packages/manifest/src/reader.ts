@@ -2,6 +2,7 @@
  * Reads one manifest. Remembers the last page of each level, so neighbouring pieces cost nothing; keeps nothing else.
  */
 import { type ChunkId, hasCode, PAGE_FANOUT, type PageId, type PieceIndex, ZERO_ID } from '@diskswarm/core';
+import { fetchAhead } from './fetch-ahead.ts';
 import { checkPageShape, levelsFor, type PagePosition, pathOf } from './layout.ts';
 import { idAt, ZERO_PAGE } from './page.ts';
 import type { PageSource } from './page-ports.ts';
@@ -17,9 +18,6 @@ export interface Leaf {
   readonly leaf: number;
   readonly page: Uint8Array;
 }
-
-/** Leaves that `leaves()` asks for ahead of the one it yields: hides round trips where the source is far away. */
-const LEAVES_AHEAD = 16;
 
 export class ManifestReader {
   readonly root: PageId;
@@ -57,14 +55,10 @@ export class ManifestReader {
 
   /** All leaves that are not zero, in order, several being fetched ahead; zero subtrees are skipped unread. */
   async *leaves(): AsyncGenerator<Leaf, void> {
-    const queue: { leaf: number; page: Promise<Uint8Array> }[] = [];
-    for await (const { index, id } of this.#leafNames(this.root, this.levels - 1, 0)) {
-      const page = this.#fetch({ level: 0, index, id });
-      page.catch(() => {}); // Reported when its turn comes, or never, when the caller has stopped.
-      queue.push({ leaf: index, page });
-      if (queue.length >= LEAVES_AHEAD) yield await settled(queue.shift()!);
-    }
-    for (const next of queue) yield await settled(next);
+    yield* fetchAhead(this.#leafNames(this.root, this.levels - 1, 0), async ({ index, id }) => ({
+      leaf: index,
+      page: await this.#fetch({ level: 0, index, id }),
+    }));
   }
 
   /** The first page on a piece's path that the source does not have (CHUNK_NOT_FOUND), or null when all are there. */
@@ -126,8 +120,4 @@ export class ManifestReader {
     if (!Number.isInteger(piece) || piece < 0 || piece >= this.pieces)
       throw new RangeError(`piece ${piece} of ${this.pieces}`);
   }
-}
-
-async function settled({ leaf, page }: { leaf: number; page: Promise<Uint8Array> }): Promise<Leaf> {
-  return { leaf, page: await page };
 }

@@ -149,3 +149,25 @@ test('a grown disk keeps its content, shares its pages and compares with its old
     { numRuns: 40 },
   );
 });
+
+test('leaves that differ are asked for several at a time, and not all at once', async (t) => {
+  const pages = new MemoryPages();
+  const pieces = 100 * 256;
+  const content = contentOf(Array.from({ length: 100 }, (_, leaf) => [leaf * 256, leaf + 1]));
+  const root = await build(content, pieces, pages);
+  let [waiting, most] = [0, 0];
+  const far = {
+    get: async (id: PageId): Promise<Uint8Array> => {
+      most = Math.max(most, ++waiting);
+      await new Promise(setImmediate);
+      waiting--;
+      return pages.get(id);
+    },
+  };
+  const found = await collect(compareManifests({ root: ZERO_ID, pieces }, { root, pieces }, far));
+  t.deepEqual(
+    found.map(({ piece, after }) => [piece, after]),
+    [...content],
+  );
+  t.true(most >= 10 && most <= 20, `${most} at once`);
+});

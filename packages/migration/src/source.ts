@@ -8,7 +8,7 @@
  */
 import type { GenerationId } from '@diskswarm/core';
 import type { DiskMode, MemoryMode, MigrationMessage, Progress } from './message.ts';
-import { decideRound, ROUND_PACE_MS } from './round-policy.ts';
+import { decideRound, ROUND_PACE_MS, ROUND_PATIENCE_MS } from './round-policy.ts';
 
 /** What the operator wants. */
 export interface MigrationPlan {
@@ -52,11 +52,19 @@ export interface SourceState {
   /** The last round that was sealed; 0 before the first. */
   readonly round: number;
   readonly sealedUs: number;
+  /** What its seals took. */
+  readonly sealTookUs: number;
+  /** From the beginning of a round's seals until the destination knew what it misses, the newest one's; null before the first. */
+  readonly turnUs: number | null;
   readonly lastRoundUs: number | null;
   /** The round during which the guest's writes were slowed more than before; null when they were not. */
   readonly slowedInRound: number | null;
+  /** What waited when the last round was whole, over what it sent; null when nobody measured it. */
+  readonly growth: number | null;
   /** What the destination misses of the last round; null before it said so. */
   readonly missingBytes: number | null;
+  /** The next round beside the memory is on its way to its seal. */
+  readonly sealAsked: boolean;
   readonly finalReady: boolean;
   readonly memoryCompleted: boolean;
   /** The destination has memory, and manifests that are durable. */
@@ -71,11 +79,20 @@ export type SourceEvent =
   | { readonly kind: 'started' }
   | { readonly kind: 'message'; readonly message: MigrationMessage; readonly nowUs: number }
   /** The seal of a round is durable. */
-  | { readonly kind: 'sealed'; readonly generations: readonly GenerationId[]; readonly nowUs: number }
+  | {
+      readonly kind: 'sealed';
+      readonly generations: readonly GenerationId[];
+      readonly startedUs: number;
+      readonly nowUs: number;
+    }
   /** The guest's writes are slowed more than before. */
   | { readonly kind: 'slowed' }
-  /** QEMU's migration reached a state; `passed`: all of the memory was sent once. */
-  | { readonly kind: 'memory'; readonly status: 'passed' | 'pre-switchover' | 'completed' }
+  /** What waits, over what the round sent that is about to be told whole. */
+  | { readonly kind: 'measured'; readonly growth: number | null }
+  /** QEMU's migration reached a state. */
+  | { readonly kind: 'memory'; readonly status: 'pre-switchover' | 'completed' }
+  /** All of the memory was sent, or what changed of it since, for so many times. */
+  | { readonly kind: 'passed'; readonly passes: number }
   /** Exports are drained and refuse writes. */
   | { readonly kind: 'held' }
   | { readonly kind: 'finalSealed'; readonly generations: readonly GenerationId[] }
@@ -94,8 +111,10 @@ export type SourceEffect =
   | { readonly kind: 'send'; readonly message: MigrationMessage }
   /** Not before `afterMs`; not at all when the phase is another by then. */
   | { readonly kind: 'sealRound'; readonly afterMs: number }
-  /** QMP: capabilities, parameters, migrate. */
-  | { readonly kind: 'startMemory' }
+  /** QMP: capabilities, parameters, migrate. `downtimeMs` is what the memory may take of the pause. */
+  | { readonly kind: 'startMemory'; readonly downtimeMs: number }
+  /** QMP: the memory may take so much from now on. */
+  | { readonly kind: 'allowDowntime'; readonly downtimeMs: number }
   /** QMP: migrate-start-postcopy. */
   | { readonly kind: 'startPostcopy' }
   | { readonly kind: 'hold' }
@@ -119,6 +138,10 @@ export interface SourceStep {
 const PREPARE_MS = 60_000;
 /** The guest is stopped: what is not through by then is taken back. */
 const PAUSE_MS = 30_000;
+/** Of the pause, for what the disks' hand-over takes, at most. */
+const DISK_PART = 0.5;
+/** Memory that was gone over so often and does not fit may have the whole pause. */
+const PATIENT_PASSES = 12;
 
 /** Where a migration begins; feed `started`. */
 export function initialSource(plan: MigrationPlan): SourceState {
@@ -127,9 +150,13 @@ export function initialSource(plan: MigrationPlan): SourceState {
     plan,
     round: 0,
     sealedUs: 0,
+    sealTookUs: 0,
+    turnUs: null,
     lastRoundUs: null,
     slowedInRound: null,
+    growth: null,
     missingBytes: null,
+    sealAsked: false,
     finalReady: false,
     memoryCompleted: false,
     confirmed: false,
@@ -172,19 +199,33 @@ export function applySource(state: SourceState, event: SourceEvent): SourceStep 
       if (phase !== 'bulk' && phase !== 'rounds' && phase !== 'memory') return same(state);
       const round = state.round + 1;
       const message = { kind: 'round', migration, round, generations: event.generations } as const;
+      const follows = phase === 'memory' && plan.diskMode !== 'precopy';
       return {
-        state: { ...state, round, sealedUs: event.nowUs, missingBytes: null },
-        // Beside the memory one follows the other, whole or not: what was written since the last one is sealed inside the pause.
+        state: {
+          ...state,
+          round,
+          sealedUs: event.nowUs,
+          sealTookUs: event.nowUs - event.startedUs,
+          missingBytes: null,
+          growth: null,
+          sealAsked: follows,
+        },
+        // Beside the memory one follows the other, because what was written since the last one is sealed inside the pause: whole or not where the pause
+        // does not wait for it (`beside` has the others).
         effects: [
           { kind: 'send', message },
-          ...(phase === 'memory' ? [{ kind: 'sealRound', afterMs: ROUND_PACE_MS } as const] : []),
+          ...(follows ? [{ kind: 'sealRound', afterMs: ROUND_PACE_MS } as const] : []),
         ],
       };
     }
     case 'slowed':
       return same({ ...state, slowedInRound: state.round });
+    case 'measured':
+      return same({ ...state, growth: event.growth });
     case 'memory':
       return memory(state, event.status);
+    case 'passed':
+      return passed(state, event.passes);
     case 'held':
       // What is left of the memory, and the manifests of the final seal, go at the same time.
       if (phase !== 'switchover') return same(state);
@@ -224,7 +265,8 @@ function hear(state: SourceState, message: MigrationMessage, nowUs: number): Sou
     case 'progress':
       return progress(state, message, nowUs);
     case 'memoryReady':
-      return phase === 'memory' ? { state, effects: [{ kind: 'startMemory' }] } : same(state);
+      if (phase !== 'memory') return same(state);
+      return { state, effects: [{ kind: 'startMemory', downtimeMs: memoryDowntimeMs(state) }] };
     case 'finalReady': {
       if (phase !== 'switchover' || state.finalReady) return same(state);
       return same({ ...state, phase: 'confirming', finalReady: true });
@@ -239,18 +281,30 @@ function hear(state: SourceState, message: MigrationMessage, nowUs: number): Sou
 }
 
 function progress(state: SourceState, { round, known, missingBytes }: Progress, nowUs: number): SourceStep {
-  const { phase, slowedInRound } = state;
+  const { phase, slowedInRound, growth, lastRoundUs: beforeUs } = state;
   if (round !== state.round || (phase !== 'bulk' && phase !== 'rounds' && phase !== 'memory')) return same(state);
-  const next = { ...state, missingBytes };
-  if (phase === 'memory' || !known) return same(next);
+  const turnUs = known && state.missingBytes === null ? nowUs - state.sealedUs + state.sealTookUs : state.turnUs;
+  const next = { ...state, missingBytes, turnUs };
+  if (phase === 'memory') return beside(next, nowUs);
+  if (!known) return same(next);
   const { diskMode, maxDowntimeMs, memoryBytes } = state.plan;
   if (diskMode === 'postcopy') return toMemory(next);
   if (missingBytes > 0)
     return diskMode === 'hybrid' && round > 1 && missingBytes <= memoryBytes ? toMemory(next) : same(next);
   const lastUs = nowUs - state.sealedUs;
-  const decision = decideRound({ round, lastUs, beforeUs: state.lastRoundUs, maxDowntimeMs, slowedInRound });
+  const decision = decideRound({ round, lastUs, beforeUs, maxDowntimeMs, slowedInRound, growth });
   if (decision === 'memory') return toMemory(next);
   return { state: { ...next, phase: 'rounds', lastRoundUs: lastUs }, effects: [{ kind: 'sealRound', afterMs: 0 }] };
+}
+
+/** The pause of precopy waits for all that is missing: a round that took the place of one on its way would begin its fetch anew, again and again. */
+function beside(state: SourceState, nowUs: number): SourceStep {
+  const sinceMs = (nowUs - state.sealedUs) / 1000;
+  if (state.sealAsked || (state.missingBytes !== 0 && sinceMs < ROUND_PATIENCE_MS)) return same(state);
+  return {
+    state: { ...state, sealAsked: true },
+    effects: [{ kind: 'sealRound', afterMs: Math.max(0, ROUND_PACE_MS - sinceMs) }],
+  };
 }
 
 /** Rounds go on beside it. */
@@ -259,7 +313,7 @@ function toMemory(state: SourceState): SourceStep {
   const postcopy = memoryMode === 'postcopy';
   const message = { kind: 'openMemory', migration, channels, compress, postcopy } as const;
   return {
-    state: { ...state, phase: 'memory' },
+    state: { ...state, phase: 'memory', sealAsked: true },
     effects: [
       { kind: 'send', message },
       { kind: 'sealRound', afterMs: ROUND_PACE_MS },
@@ -267,9 +321,21 @@ function toMemory(state: SourceState): SourceStep {
   };
 }
 
-function memory(state: SourceState, status: 'passed' | 'pre-switchover' | 'completed'): SourceStep {
-  if (status === 'passed' && state.phase === 'memory' && state.plan.memoryMode === 'postcopy')
-    return { state, effects: [{ kind: 'startPostcopy' }] };
+/** The final seal and its hand-over happen in the pause too, and take about what a round does: the memory gets what that leaves. */
+function memoryDowntimeMs({ plan, turnUs }: SourceState): number {
+  const whole = plan.maxDowntimeMs;
+  return Math.round(whole - Math.min((turnUs ?? 0) / 1000, whole * DISK_PART));
+}
+
+function passed(state: SourceState, passes: number): SourceStep {
+  if (state.phase !== 'memory') return same(state);
+  if (state.plan.memoryMode === 'postcopy')
+    return passes === 1 ? { state, effects: [{ kind: 'startPostcopy' }] } : same(state);
+  if (passes !== PATIENT_PASSES) return same(state);
+  return { state, effects: [{ kind: 'allowDowntime', downtimeMs: state.plan.maxDowntimeMs }] };
+}
+
+function memory(state: SourceState, status: 'pre-switchover' | 'completed'): SourceStep {
   if (status === 'pre-switchover' && state.phase === 'memory') {
     return {
       state: { ...state, phase: 'switchover' },

@@ -11,6 +11,8 @@ export interface ThrottleObservation {
   readonly growth: number | null;
   /** The last of these looks was at the border of two rounds, where nothing is counted twice. */
   readonly atBorder: boolean;
+  /** What waited when the last round was whole, over what it sent: what the next one is of it. Null before the second, and for one that was overtaken. */
+  readonly roundGrowth: number | null;
   /** How many of these looks there were. */
   readonly looks: number;
   /** The round on its way, or the last one. */
@@ -59,8 +61,11 @@ export interface Backlog {
   readonly writtenAtUs: number;
   readonly writesPerSecond: number;
   readonly mark: Mark | null;
+  /** Bytes that had left before the first of the round did; null for a round that took over what another one left. */
+  readonly roundDrainedFrom: number | null;
   readonly growth: number | null;
   readonly atBorder: boolean;
+  readonly roundGrowth: number | null;
   readonly looks: number;
 }
 
@@ -96,8 +101,10 @@ export function initialBacklog(writes: number, nowUs: number): Backlog {
     writtenAtUs: nowUs,
     writesPerSecond: 0,
     mark: null,
+    roundDrainedFrom: null,
     growth: null,
     atBorder: false,
+    roundGrowth: null,
     looks: 0,
   };
 }
@@ -117,6 +124,7 @@ export function applyBacklog(state: Backlog, event: BacklogEvent): Backlog {
         ...state,
         round: event.round,
         roundBytes: null,
+        roundGrowth: null,
         roundWrites: ownWrites + state.roundWrites * restOf(state),
         ownWrites,
         sealedWrites: event.writes,
@@ -133,12 +141,12 @@ export function applyBacklog(state: Backlog, event: BacklogEvent): Backlog {
 }
 
 export function observe(state: Backlog): ThrottleObservation {
-  const { growth, atBorder, looks, round, writesPerSecond, dirtyBytes, widening } = state;
+  const { growth, atBorder, roundGrowth, looks, round, writesPerSecond, dirtyBytes, widening } = state;
   const writesSince = state.writes - state.sealedWrites;
   // Of two rounds, because one that has just begun says little.
   const writes = writesSince + state.ownWrites;
   return {
-    ...{ growth, atBorder, looks, round, writesPerSecond },
+    ...{ growth, atBorder, roundGrowth, looks, round, writesPerSecond },
     pendingWrites: writesSince + state.roundWrites * restOf(state),
     waitingBytes: waitingOf(state),
     drainBytesPerSecond: state.drainBytesPerSecond ?? 0,
@@ -156,7 +164,8 @@ function firstWord(state: Backlog, missingBytes: number, nowUs: number): Backlog
   // The first round is the disk, not what was written; and what was missing already was written again, or not.
   const measures = state.round > 1 && before === 0 && state.roundDirtyBytes > 0;
   const widening = measures ? missingBytes / state.roundDirtyBytes : state.widening;
-  const next = { ...state, roundBytes: missingBytes, missingBytes, missingAtUs: nowUs, widening };
+  const roundDrainedFrom = before === 0 ? state.drainedBytes : null;
+  const next = { ...state, roundBytes: missingBytes, missingBytes, missingAtUs: nowUs, widening, roundDrainedFrom };
   if (state.round < 2) return next;
   if (before === 0 || state.mark === null) return marked(next, nowUs);
   return nowUs - state.mark.atUs >= TELLING_US ? look(next, nowUs, true) : next;
@@ -173,7 +182,14 @@ function laterWord(state: Backlog, saidBytes: number, nowUs: number): Backlog {
   const before = state.drainBytesPerSecond;
   const drainBytesPerSecond = before === null ? rate : smoothed(before, rate, overUs);
   const drained = { ...next, drainBytesPerSecond };
-  return missingBytes === 0 ? look(drained, nowUs, true) : lookWithin(drained, nowUs);
+  return missingBytes === 0 ? look(whole(drained), nowUs, true) : lookWithin(drained, nowUs);
+}
+
+/** A guest that has written all that it writes by the middle of a round adds nothing in the rest of it: only the round as a whole says what the next sends. */
+function whole(state: Backlog): Backlog {
+  const { round, roundDrainedFrom, drainedBytes } = state;
+  if (round < 2 || roundDrainedFrom === null) return state;
+  return { ...state, roundGrowth: waitingOf(state) / Math.max(1, drainedBytes - roundDrainedFrom) };
 }
 
 /** In the middle of a long round. */

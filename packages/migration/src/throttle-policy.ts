@@ -1,9 +1,9 @@
 /**
  * How much a guest's writes are slowed while a migration's rounds do not shrink. Pure; the delays are kept elsewhere.
  *
- * `bradford` (Bradford et al., VEE 2007): from 16,384 writes that wait on, each write is delayed by 2,048 µs, and both double. `adaptive`: the delay that
- * lets what waits drain in a target time, from the measured rates. Both begin only when what is written outruns what is sent, so that a guest slower than
- * the link is left alone; both are bounded, so that a guest slows and never stops.
+ * `bradford` (Bradford et al., VEE 2007): from 16,384 writes that wait on, or from a whole round that did not shrink, each write is delayed by 2,048 µs;
+ * both double. `adaptive`: the delay that lets what waits drain in a target time, from the measured rates. Both begin only when what is written outruns
+ * what is sent, so that a guest slower than the link is left alone; both are bounded, so that a guest slows and never stops.
  */
 import { STILL_SHRINKING } from './round-policy.ts';
 import type { ThrottleObservation } from './throttle-backlog.ts';
@@ -61,22 +61,25 @@ export function adjustThrottle(throttle: Throttle, observation: ThrottleObservat
 }
 
 /** Never falls: the guest would be back at what made it rise. */
-function doubled({ delayUs, looks, tellingLook }: Throttle, observation: ThrottleObservation): number {
-  const { pendingWrites } = observation;
-  if (!outruns(observation)) return delayUs;
+function doubled(throttle: Throttle, observation: ThrottleObservation): number {
+  const { delayUs, looks, tellingLook } = throttle;
+  const { pendingWrites, atBorder } = observation;
+  if (!outruns(throttle, observation)) return delayUs;
   const next = delayUs === 0 ? BRADFORD_DELAY_US : delayUs * 2;
   const many = pendingWrites >= (BRADFORD_WRITES * next) / BRADFORD_DELAY_US;
-  // A whole look under this delay, and no less waits: writes that touch the same place again are not pending twice.
+  // A whole look under this delay, and no less waits: writes that touch the same place again are not pending twice. Without a delay a whole round says so,
+  // after which rounds would end, and what waits would be in the pause.
   const isNew = observation.looks !== looks && observation.looks >= tellingLook;
-  const inVain = delayUs > 0 && isNew;
+  const inVain = isNew && (delayUs > 0 || atBorder);
   return many || inVain ? Math.min(MAX_WRITE_DELAY_US, next) : delayUs;
 }
 
-function adapted({ delayUs }: Throttle, observation: ThrottleObservation): number {
+function adapted(throttle: Throttle, observation: ThrottleObservation): number {
+  const { delayUs } = throttle;
   const { drainBytesPerSecond, bytesPerWrite, writesPerSecond } = observation;
   if (drainBytesPerSecond <= 0 && delayUs === 0) return 0;
   const seconds = drainSeconds(observation);
-  if (delayUs === 0 && !outruns(observation)) return 0;
+  if (delayUs === 0 && !outruns(throttle, observation)) return 0;
   const pressing = (writesPerSecond * delayUs) / 1e6 >= PRESSING;
   if (seconds <= IDLE_SECONDS && delayUs > 0 && !pressing) return delayUs / 2 < LEAST_DELAY_US ? 0 : delayUs / 2;
   if (bytesPerWrite <= 0) return delayUs;
@@ -92,10 +95,13 @@ function drainSeconds({ waitingBytes, drainBytesPerSecond }: ThrottleObservation
 
 /**
  * Rounds are outrun when the next one is not clearly smaller; within one, where blocks may count twice, when more and more waits. A guest that writes the
- * same few blocks all the time outruns nobody.
+ * same few blocks all the time outruns nobody. A round that was whole under this delay is judged as a whole, as rounds themselves are: a guest that had
+ * written all that it writes by the middle of it adds nothing after that.
  */
-function outruns(observation: ThrottleObservation): boolean {
-  const { growth, atBorder } = observation;
-  if (growth === null || drainSeconds(observation) <= IDLE_SECONDS) return false;
-  return growth > (atBorder ? STILL_SHRINKING : 1);
+function outruns({ raisedInRound }: Throttle, observation: ThrottleObservation): boolean {
+  const { atBorder, round, roundGrowth } = observation;
+  if (drainSeconds(observation) <= IDLE_SECONDS) return false;
+  const whole = atBorder && (raisedInRound === null || round > raisedInRound) ? roundGrowth : null;
+  const growth = whole ?? observation.growth;
+  return growth !== null && growth > (atBorder ? STILL_SHRINKING : 1);
 }

@@ -92,10 +92,12 @@ class World {
       case 'send':
         return this.#toDestination(effect.message);
       case 'sealRound':
-        return this.#soon(() => this.tellSource({ kind: 'sealed', generations: [GENERATION], nowUs: this.nowUs }));
+        return this.#soon(() =>
+          this.tellSource({ kind: 'sealed', generations: [GENERATION], startedUs: this.nowUs, nowUs: this.nowUs }),
+        );
       case 'startMemory':
         if (this.source.plan.memoryMode === 'postcopy')
-          return this.#soon(() => this.tellSource({ kind: 'memory', status: 'passed' }));
+          return this.#soon(() => this.tellSource({ kind: 'passed', passes: 1 }));
         return this.#soon(() => this.#stopGuest());
       case 'startPostcopy':
         return this.#soon(() => this.#stopGuest());

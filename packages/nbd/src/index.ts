@@ -11,4 +11,5 @@
 export * from './constants.ts';
 export * from './limits.ts';
 export * from './ports.ts';
+export { NO_REQUESTS, RequestCounter, type RequestCounts } from './request-counter.ts';
 export { NbdSession, type NbdSessionOptions } from './session.ts';

@@ -4,6 +4,7 @@
  * The session knows no sockets; a runner (host-agent's export folder, or a test) feeds it with `push` and implements these.
  */
 import type { Backing } from '@diskswarm/core';
+import type { RequestCounter } from './request-counter.ts';
 
 /** One export: a disk under a name. */
 export interface ExportHandle {
@@ -16,6 +17,8 @@ export interface ExportHandle {
   readonly multiConn: boolean;
   /** Slows writes down; without one they are answered as soon as they are done. */
   readonly gate?: WriteGate;
+  /** Told of every request; one for all connections of the export. */
+  readonly counter?: RequestCounter;
 }
 
 /**

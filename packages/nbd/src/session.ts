@@ -70,6 +70,7 @@ export class NbdSession {
       output: this.#options.output,
       limits: this.#options.limits ?? DEFAULT_SESSION_LIMITS,
       gate: outcome.handle.gate ?? null,
+      counter: outcome.handle.counter ?? null,
       onDefect: (error) => this.#options.onDefect(error),
     });
     return taken === bytes.length || this.#transmission.push(bytes.subarray(taken));

@@ -18,6 +18,7 @@ import type { SessionOutput, WriteGate } from './ports.ts';
 import { Reads } from './reads.ts';
 import { replyFailure, replyOk } from './replies.ts';
 import { checkRequest } from './request.ts';
+import type { RequestCounter } from './request-counter.ts';
 import { WriteStream } from './write-stream.ts';
 import { zero } from './zeroing.ts';
 
@@ -32,6 +33,7 @@ export interface TransmissionOptions {
   readonly output: SessionOutput;
   readonly limits: SessionLimits;
   readonly gate: WriteGate | null;
+  readonly counter: RequestCounter | null;
   /** Told of errors that are no DiskswarmError: defects of a backing. */
   onDefect(error: unknown): void;
 }
@@ -66,6 +68,7 @@ export class Transmission {
       inFlight: this.#inFlight,
       gate: options.gate,
       report: (error) => {
+        options.counter?.failed();
         if (isDefect(error)) options.onDefect(error);
       },
     };
@@ -166,8 +169,10 @@ export class Transmission {
       this.#ended = true;
       return;
     }
-    const { backing, structured, contexts, outbox } = this.#options;
+    const { backing, structured, contexts, outbox, counter } = this.#options;
     const failure = checkRequest(backing, structured, contexts.length, command, flags, offsetBytes, lengthBytes);
+    if (failure === null) counter?.accepted(command, lengthBytes);
+    else counter?.refused();
     const fua = (flags & COMMAND_FLAG.fua) !== 0;
     if (command === COMMAND.write) this.#writes.begin(high, low, offsetBytes, lengthBytes, fua, failure);
     else if (failure !== null) replyFailure(outbox, structured, high, low, failure);

@@ -16,7 +16,7 @@ import {
   idToBytes,
   RecordReader,
 } from '@diskswarm/core';
-import { cutText, MAX_GENERATION_BYTES, MAX_RECORD_BYTES, NONCE_BYTES } from '@diskswarm/identity';
+import { cutText, MAX_GENERATION_BYTES, MAX_RECORD_BYTES, MAX_TEMPLATES_BYTES, NONCE_BYTES } from '@diskswarm/identity';
 
 /** Largest encoded message, in bytes. */
 export const MAX_OWNERSHIP_MESSAGE_BYTES = 8192;
@@ -71,6 +71,12 @@ export interface EpochMessage extends OfDisk {
   readonly record: Uint8Array;
 }
 
+/** The owner's list of the disk's templates. */
+export interface TemplatesMessage extends OfDisk {
+  readonly kind: 'templates';
+  readonly record: Uint8Array;
+}
+
 /** Every message of ownership. */
 export type OwnershipMessage =
   | Ask
@@ -80,7 +86,8 @@ export type OwnershipMessage =
   | ReceiptRequest
   | ReceiptMessage
   | ReleaseMessage
-  | EpochMessage;
+  | EpochMessage
+  | TemplatesMessage;
 
 const FIELDS: { readonly [kind in OwnershipMessage['kind']]: readonly string[] } = {
   ask: ['nonce'],
@@ -91,6 +98,7 @@ const FIELDS: { readonly [kind in OwnershipMessage['kind']]: readonly string[] }
   receipt: ['record'],
   release: ['record'],
   epoch: ['record'],
+  templates: ['record'],
 };
 
 /** Canonical bytes of a message; the text of a refusal is cut to 512 bytes. */
@@ -135,6 +143,8 @@ export function decodeOwnershipMessage(bytes: Uint8Array): OwnershipMessage {
         generation: idFromBytes<GenerationId>(reader.bytes('generation', { length: 32 })),
         nonce: nonce(),
       };
+    case 'templates':
+      return { kind, disk, record: reader.bytes('record', { max: MAX_TEMPLATES_BYTES }) };
     default:
       return { kind, disk, record: record() };
   }

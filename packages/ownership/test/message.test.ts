@@ -22,6 +22,7 @@ const messages: OwnershipMessage[] = [
   { kind: 'receipt', disk, record },
   { kind: 'release', disk, record },
   { kind: 'epoch', disk, record },
+  { kind: 'templates', disk, record },
 ];
 
 for (const message of messages) {

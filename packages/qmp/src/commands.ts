@@ -119,6 +119,7 @@ interface Commands {
   'blockdev-add': [Readonly<Record<string, unknown>>, unknown];
   'blockdev-del': [{ readonly 'node-name': string }, unknown];
   'blockdev-mirror': [Readonly<Record<string, unknown>>, unknown];
+  'block-stream': [Readonly<Record<string, unknown>>, unknown];
   'block-job-cancel': [{ readonly device: string; readonly force?: boolean }, unknown];
   'nbd-server-start': [Readonly<Record<string, unknown>>, unknown];
   'nbd-server-stop': [None, unknown];

@@ -15,6 +15,11 @@ export class BusyRate {
     return this.#bytesPerUs;
   }
 
+  /** So much was seen at least: a mean that is less is out of date. */
+  atLeast(bytesPerUs: number): void {
+    if (this.#bytesPerUs !== null) this.#bytesPerUs = Math.max(this.#bytesPerUs, bytesPerUs);
+  }
+
   /** So many bytes took so long. */
   add(lengthBytes: number, tookUs: number): void {
     this.#bytes += lengthBytes;

@@ -3,9 +3,12 @@
  *
  * Fault: peers known to have it before ones that may have it, ones that answer before ones that are late, then the
  * shortest expected time. Background: the same among peers with credit; a peer nobody measured gets one try at once; a
- * peer that only may have the chunk is asked when nobody is known to.
+ * peer that only may have the chunk is asked when nobody is known to, and a far one when no near one is there to wait for.
+ * Now and then a far one is asked all the same: who is never asked would stay far.
  * `blocked` means somebody could be asked later without anybody's claims changing; `nobody` that nobody could.
  */
+import { PRIORITY } from '@diskswarm/core';
+import { NEARNESS } from './limits.ts';
 import type { ConnectedHolder, Entry, Peer } from './peer.ts';
 
 /** Whom to ask, and how long that should take. */
@@ -30,10 +33,15 @@ export function chooseForBackground(
 ): Verdict {
   const { lengthBytes } = entry.want;
   const known = holders.some((holder) => holder.certainty === 'has' && mayBeAsked(entry, holder, nowUs));
-  const candidates = known ? holders.filter(({ certainty }) => certainty === 'has') : holders;
+  const sure = known ? holders.filter(({ certainty }) => certainty === 'has') : holders;
+  const isDue = (peer: Peer): boolean => entry.priority === PRIORITY.bulk && isForgotten(peer, nowUs);
+  const near = sure.filter(({ peer }) => !peer.far || isDue(peer));
+  // What a near peer has waits for that peer's credit: it does not cross somebody's uplink.
+  const spared = near.some((holder) => servesNow(entry, holder, nowUs));
+  const candidates = spared ? near : sure;
   return choose(entry, candidates, nowUs, (peer) => {
     if (!peer.takesBackground(lengthBytes) || !among(peer)) return null;
-    const untried = !peer.model.measured && peer.requests.size === 0;
+    const untried = peer.requests.size === 0 && (!peer.model.measured || isDue(peer));
     return untried ? 0 : peer.expectedUs(lengthBytes);
   });
 }
@@ -64,6 +72,17 @@ function choose(
     bestRank = rank;
   }
   return best ?? (blocked ? 'blocked' : 'nobody');
+}
+
+/** A far peer that nothing was asked of for a while. */
+function isForgotten({ far, requests, askedUs }: Peer, nowUs: number): boolean {
+  return far && requests.size === 0 && nowUs - askedUs >= NEARNESS.measureUs;
+}
+
+/** It may be asked, and answers: now, or once there is credit. */
+function servesNow(entry: Entry, holder: ConnectedHolder, nowUs: number): boolean {
+  const { peer } = holder;
+  return !peer.late && !peer.choked.has(entry.want.disk) && mayBeAsked(entry, holder, nowUs);
 }
 
 /** Not banned, not asked already, not excluded for a while. */

@@ -2,7 +2,8 @@
  * Asking: which waiting chunk goes to which peer now, within credit, and what follows from each request made or ended.
  *
  * Faults are asked for at once, as they came. Background one chunk at a time: by priority, disks in fair turns by bytes,
- * within a disk in queue order among the first 64, runs kept with their peer where that leaves nobody idle.
+ * within a disk in queue order among the first 64 that some peer with credit has, runs kept with their peer where that
+ * leaves nobody idle. What only busy peers have is passed over: the others would stand idle behind it.
  * Leaves lateness to lateness.ts and events to scheduler.ts. Collects the effects of the event at hand.
  */
 import { PRIORITY, type Priority } from '@diskswarm/core';
@@ -67,12 +68,13 @@ export class Dispatch {
       this.#goOnUs = placeFreeUs;
       if (Number.isFinite(placeFreeUs)) this.alarms.set(placeFreeUs, { kind: 'goOn' });
     }
-    if (!calibration.running(nowUs) && calibration.begin(nowUs)) {
+    if (!calibration.running(nowUs) && calibration.begin(nowUs, { atFloor: ledger.credit.starved })) {
       this.alarms.set(calibration.endsUs, { kind: 'goOn' });
     }
     if (calibration.running(nowUs)) {
-      if (!ledger.quiet) return;
-      const peer = this.#askOne((peer) => calibration.wants(peer));
+      if (!ledger.quiet || (ledger.faultsGoOn && calibration.leavesToFaults(nowUs))) return;
+      const again = this.#askOne((peer) => calibration.doubts(peer));
+      const peer = again ?? this.#askOne((peer) => calibration.wants(peer));
       if (peer !== null) {
         calibration.asked(peer, nowUs);
         return;
@@ -105,14 +107,20 @@ export class Dispatch {
   #pick(disk: DiskState, priority: Priority, among: (peer: Peer) => boolean): Picked | 'noCredit' | null {
     const queue = disk.queue(priority);
     let second: Picked | null = null;
-    let index = 0;
-    for (let seen = 0; seen < SCHEDULER_LIMITS.scan; seen++) {
+    let seen = 0;
+    for (let index = 0; seen < SCHEDULER_LIMITS.scan && index < SCHEDULER_LIMITS.skim; ) {
       const entry = queue.at(index);
       if (entry === undefined) break;
-      if (!this.ledger.takesBackground(entry.want.lengthBytes)) return second ?? 'noCredit';
+      const { lengthBytes } = entry.want;
+      if (!this.ledger.takesBackground(lengthBytes)) return second ?? 'noCredit';
       // Chunks of a disk are of one size: when no peer takes one, none takes the next.
-      if (seen === 0 && !this.ledger.someoneTakes(entry.want.lengthBytes)) break;
+      if (index === 0 && !this.ledger.someoneTakes(lengthBytes)) break;
       if (second !== null && second.entry.rarity < entry.rarity) break;
+      if (this.#isBlocked(entry, among)) {
+        index++;
+        continue;
+      }
+      seen++;
       const owner = priority === PRIORITY.bulk ? queue.ownerOf(entry) : undefined;
       const verdict = chooseForBackground(entry, this.wants.holdersOf(entry), this.nowUs, among);
       if (verdict === 'nobody') {
@@ -125,6 +133,13 @@ export class Dispatch {
       second ??= { entry, choice: verdict };
     }
     return second;
+  }
+
+  /** Peers have it, and none of them has credit: known without looking at what each says of it. */
+  #isBlocked(entry: Entry, among: (peer: Peer) => boolean): boolean {
+    const holders = this.wants.holdersOf(entry);
+    for (const { peer } of holders) if (peer.takesBackground(entry.want.lengthBytes) && among(peer)) return false;
+    return holders.length > 0;
   }
 
   #park(entry: Entry): void {

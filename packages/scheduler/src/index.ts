@@ -24,3 +24,4 @@ export type {
   WantFeed,
 } from './messages.ts';
 export { Scheduler, type SchedulerOptions } from './scheduler.ts';
+export { UPLOAD_PACE, UploadPace } from './upload-pace.ts';

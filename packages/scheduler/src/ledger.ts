@@ -6,10 +6,12 @@
  * 20 ms: the next one of a guest that reads on comes then, and would find background in it.
  * The host's window sees every answer, so the shortest queue of a round counts there: what all peers have in common is
  * this host's downlink, the rest is their own.
+ * A request is alone when nothing else is under way in the whole host from its sending to its answer, but for what is late.
  */
 import type { HostId } from '@diskswarm/core';
-import { CreditWindow } from './credit-window.ts';
-import { PATIENCE } from './limits.ts';
+import { CreditWindow, queueTargetUs } from './credit-window.ts';
+import { PATIENCE, SCHEDULER_LIMITS } from './limits.ts';
+import { rankByNearness } from './nearness.ts';
 import type { Peer, Request } from './peer.ts';
 
 export class Ledger {
@@ -23,9 +25,11 @@ export class Ledger {
   #faultEndedUs = Number.NEGATIVE_INFINITY;
   /** The last fault came right after, or beside, another one. */
   #readsOn = false;
+  #alone: Request | null = null;
 
   /** Counts a request that is being made. */
   add(request: Request): void {
+    this.#alone = this.#nothingUnderWay ? request : null;
     request.entry.requests.set(request.peer.id, request);
     request.peer.add(request);
     if (request.lane === 'fault') {
@@ -39,6 +43,7 @@ export class Ledger {
   /** Ends a request without learning from it. */
   remove(request: Request, nowUs: number): void {
     const { entry, peer, lane } = request;
+    if (this.#alone === request) this.#alone = null;
     entry.requests.delete(peer.id);
     peer.remove(request);
     this.#count(request, -entry.want.lengthBytes);
@@ -52,6 +57,19 @@ export class Ledger {
   /** True when the host's credit takes another background request of this size. */
   takesBackground(lengthBytes: number): boolean {
     return this.credit.allows(this.backgroundBytes + this.faultBytes + this.#placeBytes, lengthBytes);
+  }
+
+  /** A peer parts its link by itself, or does so no more: what it queues says nothing of this host's downlink either. */
+  share(peer: Peer, on: boolean): void {
+    peer.shared = on;
+    peer.credit.keep(on ? SCHEDULER_LIMITS.sharedBytes : 0);
+    const any = [...this.peers.values()].some(({ shared }) => shared);
+    this.credit.keep(any ? SCHEDULER_LIMITS.sharedBytes : 0);
+  }
+
+  /** True while a fault is under way, or its place is kept for the next one. */
+  get faultsGoOn(): boolean {
+    return this.faultBytes + this.#placeBytes > 0;
   }
 
   /** Frees the places kept for faults that did not come; returns when the next one is freed, or Infinity. */
@@ -76,22 +94,43 @@ export class Ledger {
     return true;
   }
 
-  /** Ends a request with its answer, which came in `arrivedBytes`, and learns from it. */
-  answered(request: Request, arrivedBytes: number, nowUs: number): void {
+  /** Ends a request with its answer, which came in `arrivedBytes`, and learns from it; true when answers are quicker now than was usual. */
+  answered(request: Request, arrivedBytes: number, nowUs: number): boolean {
     const { peer, entry, sentAtUs } = request;
     const { lengthBytes } = entry.want;
+    let quicker = false;
     peer.late = false;
     if (request.measured) {
       const whole = arrivedBytes >= lengthBytes;
-      peer.model.learn(arrivedBytes, sentAtUs, request.expectedUs, nowUs, { whole });
+      const alone = this.#alone === request;
+      const before = peer.model.usualUs(arrivedBytes);
+      peer.model.learn(arrivedBytes, sentAtUs, request.expectedUs, nowUs, { whole, alone });
+      const baseUs = peer.model.baseUs(arrivedBytes)!;
+      const usualUs = peer.model.usualUs(arrivedBytes)!;
+      const changeUs = before === null ? 0 : usualUs - before;
+      quicker = changeUs < -queueTargetUs(baseUs) / 2;
+      if (changeUs > queueTargetUs(baseUs)) {
+        peer.credit.reopen(nowUs);
+        this.credit.reopen(nowUs);
+      }
+      rankByNearness(this.peers.values(), lengthBytes);
       if (request.lane === 'bulk') {
-        const baseUs = peer.model.baseUs(arrivedBytes)!;
-        const sample = { bytes: lengthBytes, sentAtUs, baseUs, queueUs: nowUs - sentAtUs - baseUs };
+        const queueUs = nowUs - sentAtUs - baseUs;
+        const excessUs = alone ? queueUs : usualUs - baseUs;
+        const sample = { bytes: lengthBytes, sentAtUs, baseUs, queueUs, excessUs };
         peer.credit.learn({ ...sample, outstandingBytes: peer.outstandingBytes }, nowUs);
-        this.credit.learn({ ...sample, outstandingBytes: this.backgroundBytes + this.faultBytes }, nowUs);
+        const outstandingBytes = this.backgroundBytes + this.faultBytes;
+        this.credit.learn({ ...sample, outstandingBytes, from: peer }, nowUs);
       }
     }
     this.remove(request, nowUs);
+    return quicker;
+  }
+
+  get #nothingUnderWay(): boolean {
+    if (this.backgroundBytes + this.faultBytes === 0) return true;
+    for (const { outstandingBytes, late } of this.peers.values()) if (outstandingBytes > 0 && !late) return false;
+    return true;
   }
 
   #count(request: Request, bytes: number): void {

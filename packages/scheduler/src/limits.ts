@@ -18,6 +18,8 @@ export const SCHEDULER_LIMITS = {
   feedParked: 1024,
   /** Wants looked at for one request when the first ones must wait for their own peers. */
   scan: 64,
+  /** Wants of a queue that are gone over for one request, those included that only peers without credit have: two windows of a background fetch. */
+  skim: 1024,
   /** Adjacent pieces that go to one peer in a run. */
   runPieces: 8,
   /** Wants looked at again at once when a peer's claims change; the rest follow every 10 ms. */
@@ -28,6 +30,22 @@ export const SCHEDULER_LIMITS = {
   creditCeilingBytes: 8 * MIB,
   /** Credit before anything is measured. */
   creditStartBytes: 128 * KIB,
+  /** Where lone answers are slow, how far credit may grow that no quick answers have borne: 100 Mbit/s over 40 ms. */
+  creditUnprovenBytes: 512 * KIB,
+  /** Background kept under way at a peer that parts its link by itself: half of 100 Mbit/s over 50 ms, with what memory queues there. */
+  sharedBytes: 512 * KIB,
+} as const;
+
+/** When a peer counts as far: its lone answer beside the nearest peer's. */
+export const NEARNESS = {
+  /** Far beyond this many times the nearest, and never below `farUs`: on one segment all are near. */
+  farFactor: 4,
+  farUs: 10_000,
+  /** Near again within this many times the nearest, and always within `nearUs`. */
+  nearFactor: 2,
+  nearUs: 5_000,
+  /** A far peer that was asked for nothing for so long is asked for one chunk, to see whether it still is. */
+  measureUs: 30_000_000,
 } as const;
 
 /** Times of the policy, in microseconds. */
@@ -57,6 +75,8 @@ export const PATIENCE = {
   /** Answers within this come from a LAN; what may queue there. */
   lanUs: 5_000,
   lanTargetUs: 20_000,
+  /** Credit that was cut for what turned out to be no queue is found again fast, but not twice within this. */
+  reopenUs: 10_000_000,
   /** A queue counts when it has stood for so long. */
   standingUs: 20_000,
 } as const;

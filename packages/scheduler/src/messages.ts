@@ -64,6 +64,8 @@ export type SchedulerEvent =
   | { readonly type: 'choked'; readonly peer: HostId; readonly disk: DiskId }
   | { readonly type: 'unchoked'; readonly peer: HostId; readonly disk: DiskId }
   | { readonly type: 'unban'; readonly peer: HostId }
+  /** The peer parts its link between chunks and something else by itself: background is kept under way there, however long answers take; until `on` is false, or it is down. */
+  | { readonly type: 'shared'; readonly peer: HostId; readonly on: boolean }
   | { readonly type: 'timer' };
 
 export type Effect =
@@ -96,6 +98,8 @@ export interface PeerSnapshot {
   /** Shortest recent response, or null. */
   readonly baseUs: number | null;
   readonly late: boolean;
+  /** Spared where a near peer has the chunk. */
+  readonly far: boolean;
 }
 
 export interface SchedulerSnapshot {

@@ -78,6 +78,12 @@ export class Peer {
   bannedUntilUs = 0;
   /** Something is late here and nothing has come since. */
   late = false;
+  /** Its line is long or slow beside the nearest peer's. */
+  far = false;
+  /** It parts its link by itself. */
+  shared = false;
+  /** When it was last asked for anything. */
+  askedUs = Number.NEGATIVE_INFINITY;
   /** When it was last asked for something alone. */
   calibratedUs = Number.NEGATIVE_INFINITY;
   /** A deadline to look for stalled requests is set. */
@@ -94,6 +100,7 @@ export class Peer {
 
   add(request: Request): void {
     this.requests.set(request.entry.want.key, request);
+    this.askedUs = request.sentAtUs;
     if (request.lane === 'fault') this.faultBytes += request.entry.want.lengthBytes;
     else this.backgroundBytes += request.entry.want.lengthBytes;
   }

@@ -82,6 +82,7 @@ export class Scheduler {
         bytesPerSecond: peer.model.bytesPerSecond,
         baseUs: peer.model.shortestUs,
         late: peer.late,
+        far: peer.far,
       })),
     };
   }
@@ -129,6 +130,9 @@ export class Scheduler {
         break;
       case 'unban':
         this.#unban(event.peer);
+        break;
+      case 'shared':
+        this.#share(event.peer, event.on);
         break;
       case 'arrived':
         this.#arrived(event.peer, event.key, event.lengthBytes);
@@ -183,13 +187,14 @@ export class Scheduler {
     if (peer.bannedUntilUs > this.#dispatch.nowUs)
       this.#dispatch.alarms.set(peer.bannedUntilUs, { kind: 'banEnds', peer });
     this.#ledger.peers.set(id, peer);
-    this.#dispatch.calibration.peerJoined();
+    this.#dispatch.calibration.hurry();
     this.#changed();
   }
 
   #peerDown(id: HostId): void {
     const peer = this.#ledger.peers.get(id);
     if (peer === undefined) return;
+    this.#ledger.share(peer, false);
     this.#ledger.peers.delete(id);
     this.#wants.availabilityChanged();
     this.#wants.disown(peer);
@@ -197,6 +202,11 @@ export class Scheduler {
       this.#ledger.remove(request, this.#dispatch.nowUs);
       this.#dispatch.waitAgain(request.entry);
     }
+  }
+
+  #share(id: HostId, on: boolean): void {
+    const peer = this.#ledger.peers.get(id);
+    if (peer !== undefined) this.#ledger.share(peer, on);
   }
 
   #unban(id: HostId): void {
@@ -210,7 +220,8 @@ export class Scheduler {
   #arrived(id: HostId, key: string, lengthBytes = this.#wants.entries.get(key)?.want.lengthBytes ?? 0): void {
     const entry = this.#wants.entries.get(key);
     const request = entry?.requests.get(id);
-    if (request !== undefined) this.#ledger.answered(request, lengthBytes, this.#dispatch.nowUs);
+    const quicker = request !== undefined && this.#ledger.answered(request, lengthBytes, this.#dispatch.nowUs);
+    if (quicker) this.#dispatch.calibration.hurry();
     if (entry !== undefined) this.#dispatch.finish(entry);
   }
 

@@ -1,7 +1,7 @@
 /** Who lies, who refuses and who falls silent: each loses exactly what it should, for as long as it should. */
 import { PRIORITY } from '@diskswarm/core';
 import test from 'ava';
-import { PATIENCE } from '../src/limits.ts';
+import { PATIENCE, SCHEDULER_LIMITS } from '../src/limits.ts';
 import { Desk } from './model/desk.ts';
 import { keyOf, peerId, want } from './model/names.ts';
 
@@ -115,4 +115,37 @@ test('events about strangers and about requests that ended change nothing', (t) 
   t.deepEqual(desk.apply({ type: 'peerDown', peer: peerId(9) }), []);
   t.deepEqual(desk.apply({ type: 'choked', peer: peerId(9), disk: want(1).disk }), []);
   t.deepEqual(desk.scheduler.snapshot(), before);
+});
+
+test('a peer that parts its link is kept busy until it is told otherwise, or gone', (t) => {
+  const kept = SCHEDULER_LIMITS.sharedBytes;
+  for (const how of ['told', 'gone']) {
+    const desk = new Desk().measured(3, 200_000);
+    const share = (peer: number, on: boolean) => desk.apply({ type: 'shared', peer: peerId(peer), on });
+    /** What may be under way after answers that queued behind each other, 200 ms each. */
+    const queued = (from: number): number[] => {
+      for (let batch = from; batch < from + 40; batch += 8) {
+        const asked: string[] = [];
+        for (let piece = batch; piece < batch + 8; piece++)
+          asked.push(...desk.want(want(piece, { priority: PRIORITY.bulk })));
+        for (let words = asked.shift(); words !== undefined; words = asked.shift()) {
+          const [, peer, key] = words.split(' ');
+          desk.nowUs += 200_000;
+          asked.push(...desk.arrived(Number(peer!.slice(1)), Number(key!.slice(2))));
+        }
+      }
+      const { peers, creditBytes } = desk.scheduler.snapshot();
+      return [creditBytes, ...peers.map((peer) => peer.creditBytes)];
+    };
+    share(1, true);
+    const [host, first, second] = queued(0);
+    t.true(host! >= kept && first! >= kept && second! < kept, how);
+    if (how === 'told') share(1, false);
+    else desk.down(1);
+    t.true(
+      queued(100).every((bytes) => bytes < kept),
+      how,
+    );
+    t.deepEqual(share(9, true), [], 'one that is not there');
+  }
 });

@@ -7,11 +7,11 @@ const CHUNK = 64 * KIB;
 const BASE_US = 80_000;
 
 /** Answers that queued for `queueUs`, each to a request of just before, with the window full. */
-function feed(window: CreditWindow, count: number, queueUs: number, from: { nowUs: number }): void {
+function feed(window: CreditWindow, count: number, queueUs: number, from: { nowUs: number }, excessUs = 0): void {
   for (let index = 0; index < count; index++) {
     from.nowUs += 1000;
     const outstandingBytes = Math.floor(window.bytes / CHUNK) * CHUNK;
-    const sample = { bytes: CHUNK, sentAtUs: from.nowUs - 1, queueUs, baseUs: BASE_US, outstandingBytes };
+    const sample = { bytes: CHUNK, sentAtUs: from.nowUs - 1, queueUs, excessUs, baseUs: BASE_US, outstandingBytes };
     window.learn(sample, from.nowUs);
   }
 }
@@ -96,10 +96,53 @@ test('it never falls below its floor, and a lone request always goes', (t) => {
   }
 });
 
+test('what is kept under way is kept whatever queues, and given up when it is kept no longer', (t) => {
+  const window = new CreditWindow({ floorChunks: 1 });
+  const time = { nowUs: 0 };
+  feed(window, 500, 1_000_000, time);
+  window.keep(8 * CHUNK);
+  t.is(window.bytes, 8 * CHUNK);
+  feed(window, 500, 1_000_000, time);
+  window.collapse(time.nowUs);
+  t.is(window.bytes, 8 * CHUNK);
+  window.keep(0);
+  feed(window, 500, 1_000_000, time);
+  t.is(window.bytes, CHUNK);
+});
+
 test('a window that held nothing back does not grow', (t) => {
   const window = new CreditWindow({ floorChunks: 1 });
   for (let nowUs = 1000; nowUs < 100_000; nowUs += 1000) {
     window.learn({ bytes: 16 * KIB, sentAtUs: nowUs - 1, queueUs: 0, baseUs: 900, outstandingBytes: 16 * KIB }, nowUs);
   }
   t.is(window.bytes, 128 * KIB);
+});
+
+test('what lone answers take too is no queue: nothing is cut for it, nor grown beyond what quick answers bore', (t) => {
+  const window = new CreditWindow({ floorChunks: 1 });
+  const time = { nowUs: 0 };
+  feed(window, 40, 0, time);
+  feed(window, 60, 40_000, time);
+  const proven = window.bytes;
+  feed(window, 200, 300_000, time);
+  t.is(window.bytes, CHUNK);
+  t.true(window.starved);
+  window.reopen(time.nowUs);
+  t.false(window.starved);
+  feed(window, 60, 300_000, time, 300_000);
+  t.true(window.bytes >= proven, 'doubled as at the start');
+  feed(window, 2000, 300_000, time, 300_000);
+  const borne = window.bytes;
+  t.true(borne < 3 * MIB, `${borne} is what quick answers bore`);
+  feed(window, 200, 500_000, time, 300_000);
+  t.true(window.bytes < borne, 'what waits beyond is a queue all the same');
+  feed(window, 3000, 0, time);
+  t.is(window.bytes, 8 * MIB);
+});
+
+test('where no quick answer ever came from a full window, slow ones let it grow to 512 KiB', (t) => {
+  const window = new CreditWindow({ floorChunks: 1 });
+  const time = { nowUs: 0 };
+  feed(window, 3000, 300_000, time, 300_000);
+  t.is(window.bytes, 512 * KIB);
 });

@@ -66,6 +66,14 @@ test('idle time between requests does not count against the rate', (t) => {
   t.true(model.bytesPerSecond! > 2.2e6, `${model.bytesPerSecond}`);
 });
 
+test('a rate from slow times does not outlast one quick answer', (t) => {
+  const model = new ResponseModel();
+  saturated(model, 200, 0.5, 10_000);
+  t.true(model.expectedUs(0, CHUNK) > 100_000);
+  model.learn(CHUNK, 60_000_000, 130_000, 60_030_000);
+  t.true(model.expectedUs(0, CHUNK) <= 30_000);
+});
+
 test('another size is judged by the rate', (t) => {
   const model = new ResponseModel();
   saturated(model, 100, 2.5, 50_000);
@@ -78,6 +86,44 @@ test('a longer route is believed after a minute at most', (t) => {
   const until = nowUs + 70_000_000;
   while (nowUs < until) nowUs = saturated(model, 100, 2.5, 90_000, nowUs);
   t.true(model.baseUs(CHUNK)! > 90_000);
+});
+
+test('three slow answers in a row to lone requests say what is usual now, and a quick one takes that back', (t) => {
+  const model = new ResponseModel();
+  let nowUs = 0;
+  const answers = (...responses: readonly (readonly [us: number, alone: boolean])[]): number => {
+    for (const [responseUs, alone] of responses) {
+      nowUs += 1_000_000;
+      model.learn(CHUNK, nowUs - responseUs, 50_000, nowUs, { alone });
+    }
+    return model.usualUs(CHUNK)!;
+  };
+  t.is(
+    answers([50_000, true], [55_000, true], [60_000, true], [58_000, true]),
+    50_000,
+    'what a queue may be is no other machine',
+  );
+  t.is(answers([200_000, false], [210_000, false], [190_000, false], [195_000, false]), 50_000, 'a queue of ours');
+  t.false(model.inDoubt);
+  t.is(answers([150_000, true], [300_000, true]), 50_000);
+  t.true(model.inDoubt);
+  t.is(answers([60_000, false], [150_000, true], [170_000, true]), 50_000, 'one in between was quick');
+  t.is(answers([120_000, false], [300_000, true]), 120_000, 'the shortest of those, whatever else was under way');
+  t.false(model.inDoubt);
+  t.is(model.baseUs(CHUNK), 50_000);
+  t.is(answers([90_000, false]), 90_000);
+  t.is(answers([51_000, true]), 51_000);
+});
+
+test('a lone answer of any size ends a doubt', (t) => {
+  const model = new ResponseModel();
+  for (const lengthBytes of [CHUNK, 4 * KIB]) model.learn(lengthBytes, 0, 50_000, 50_000);
+  model.learn(4 * KIB, 0, 50_000, 150_000, { alone: true });
+  t.true(model.inDoubt);
+  model.learn(CHUNK, 0, 50_000, 51_000);
+  t.true(model.inDoubt, 'what is not alone says nothing of other sizes');
+  model.learn(CHUNK, 0, 50_000, 51_000, { alone: true });
+  t.false(model.inDoubt);
 });
 
 test('late means: not before 200 ms, twice what is expected, and beyond what is usual', (t) => {

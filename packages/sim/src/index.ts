@@ -19,6 +19,7 @@
  */
 export * from './checkers/model-disk.ts';
 export * from './checkers/one-writer.ts';
+export { EventQueue, type PendingEvent } from './event-queue.ts';
 export { withSimulatedGlobals } from './globals.ts';
 export type { SimHost } from './host.ts';
 export type { LinkProfile, RateProfile, SimNetwork } from './network/network.ts';

@@ -324,6 +324,12 @@ export class PackWriter {
     this.#options.events.putBack(events);
     for (const { item } of records) item?.failed(reason);
     for (const waiter of waiters) waiter.reject(reason);
+    if (this.#failure === null) return;
+    // Nothing of what queued meanwhile will be written either.
+    for (const item of this.#queue.splice(0)) {
+      this.#queuedBytes -= item.bytes.length;
+      item.failed(reason);
+    }
   }
 
   async #packWithRoom(totalBytes: number): Promise<OpenPack> {

@@ -200,6 +200,32 @@ test('after a failed sync nothing more is taken until the store is opened again;
   });
 });
 
+test('a write that fails fails what queued behind it too, and what comes later', async (t) => {
+  await onHost(17, async ({ storage, disk }) => {
+    // More than one batch: these are at most as large as a pack.
+    const all = chunks(60);
+    const store = await openStore(storage);
+    await store.putMany(all.slice(0, 5), DISK_A);
+    await store.sync();
+    disk.fail({ operation: 'write', pathPrefix: 'store/packs' });
+    const put = await Promise.allSettled(all.slice(5, 55).map(({ id, bytes }) => store.put(id, bytes, DISK_A)));
+    t.deepEqual(
+      put.map((each) => each.status === 'rejected' && (each.reason as { code: string }).code),
+      put.map(() => 'WRITE_FAILED'),
+    );
+    for (const { id, bytes } of all.slice(55))
+      await t.throwsAsync(store.put(id, bytes, DISK_A), { code: 'WRITE_FAILED' });
+    t.is(await readAll(store, all), 5);
+    disk.heal();
+    await store.close();
+    const again = await openStore(storage);
+    t.is(await readAll(again, all), 5);
+    await again.putMany(all, DISK_A);
+    t.is(await readAll(again, all), 60);
+    await again.close();
+  });
+});
+
 test('what a store knows after it was opened survives a power cut, even if an earlier sync failed', async (t) => {
   for (let seed = 100; seed < 112; seed++) {
     await onHost(seed, async (host) => {

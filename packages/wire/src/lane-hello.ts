@@ -7,9 +7,15 @@
 import { type Canonical, type Decoded, DiskswarmError, RecordReader } from '@diskswarm/core';
 
 /** Version of everything behind the hello. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 /** Bytes of the random names of agent runs and sessions. */
 export const NONCE_BYTES = 16;
+/** Bytes by which a roster is compared before it is sent. */
+export const ROSTER_MARK_BYTES = 16;
+/** What the side that dialled does about rosters that differ: its own follows its hello, or it wants the other's. */
+const LETTERS = ['shown', 'wanted'] as const;
+/** One of them. */
+export type RosterLetter = (typeof LETTERS)[number];
 /** Classes of lanes; a session has one of each. */
 export const LANE_CLASSES = ['control', 'bulk', 'memory'] as const;
 /** Lanes on which disks have channels. */
@@ -27,25 +33,42 @@ export interface LaneHello {
   readonly listenPort: number;
   /** Said by the side that dialled. */
   readonly lane: { readonly kind: LaneClass; readonly session: Uint8Array } | null;
+  /** Said by the side that was dialled: which roster it has. */
+  readonly rosterMark?: Uint8Array;
+  /** Said by the side that dialled, of a control lane, where the other's roster differs from its own. */
+  readonly letter?: RosterLetter;
 }
 
 /** The hello's fields for signing. */
 export function encodeLaneHello(hello: LaneHello): { readonly [key: string]: Canonical } {
-  const common = { instance: hello.instance, port: hello.listenPort, protocol: PROTOCOL_VERSION };
-  return hello.lane === null ? common : { ...common, lane: hello.lane.kind, session: hello.lane.session };
+  const { instance, listenPort, lane, rosterMark, letter } = hello;
+  const common = { instance, port: listenPort, protocol: PROTOCOL_VERSION };
+  if (lane === null) return rosterMark === undefined ? common : { ...common, roster: rosterMark };
+  const dialled = { ...common, lane: lane.kind, session: lane.session };
+  return letter === undefined ? dialled : { ...dialled, letter };
 }
 
 /** Reads the fields of a verified hello; throws FORMAT_INVALID, also for a version that is not spoken here. */
 export function decodeLaneHello(fields: Decoded, side: 'initiator' | 'responder'): LaneHello {
-  const known = ['instance', 'port', 'protocol'];
-  const reader = new RecordReader(fields, 'hello', side === 'initiator' ? [...known, 'lane', 'session'] : known);
+  const own = side === 'initiator' ? ['lane', 'letter', 'session'] : ['roster'];
+  const reader = new RecordReader(fields, 'hello', ['instance', 'port', 'protocol', ...own]);
   reader.integer('protocol', PROTOCOL_VERSION, PROTOCOL_VERSION);
   const instance = reader.bytes('instance', { length: NONCE_BYTES }).slice();
   const listenPort = reader.integer('port', 0, 0xffff);
-  if (side === 'responder') return { instance, listenPort, lane: null };
+  if (side === 'responder') {
+    const answered = { instance, listenPort, lane: null };
+    if (!reader.has('roster')) return answered;
+    return { ...answered, rosterMark: reader.bytes('roster', { length: ROSTER_MARK_BYTES }).slice() };
+  }
   const name = reader.text('lane', 16);
   const kind = LANE_CLASSES.find((lane) => lane === name);
   if (kind === undefined)
     throw new DiskswarmError('FORMAT_INVALID', 'hello: an unknown lane', { data: { lane: name } });
-  return { instance, listenPort, lane: { kind, session: reader.bytes('session', { length: NONCE_BYTES }).slice() } };
+  const lane = { kind, session: reader.bytes('session', { length: NONCE_BYTES }).slice() };
+  if (!reader.has('letter')) return { instance, listenPort, lane };
+  const said = reader.text('letter', 16);
+  const letter = LETTERS.find((each) => each === said);
+  if (letter === undefined || kind !== 'control')
+    throw new DiskswarmError('FORMAT_INVALID', 'hello: a letter of an unknown kind', { data: { letter: said } });
+  return { instance, listenPort, lane, letter };
 }

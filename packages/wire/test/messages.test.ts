@@ -197,8 +197,17 @@ test('hello: both sides, and another version', (t) => {
   t.deepEqual(decodeLaneHello(decoded(encodeLaneHello(asked)), 'initiator'), asked);
   const answered = { instance, listenPort: 0, lane: null };
   t.deepEqual(decodeLaneHello(decoded(encodeLaneHello(answered)), 'responder'), answered);
-  t.throws(() => decodeLaneHello(decoded({ ...encodeLaneHello(answered), protocol: 2 }), 'responder'));
+  t.throws(() => decodeLaneHello(decoded({ ...encodeLaneHello(answered), protocol: 1 }), 'responder'));
   t.throws(() => decodeLaneHello(decoded({ ...encodeLaneHello(asked), lane: 'scenic' }), 'initiator'));
+  const marked = { ...answered, rosterMark: new Uint8Array(16).fill(5) };
+  t.deepEqual(decodeLaneHello(decoded(encodeLaneHello(marked)), 'responder'), marked);
+  t.throws(() => decodeLaneHello(decoded({ ...encodeLaneHello(marked), roster: new Uint8Array(15) }), 'responder'));
+  const control = { ...asked, lane: { ...asked.lane, kind: 'control' as const } };
+  for (const letter of ['shown', 'wanted'] as const) {
+    t.deepEqual(decodeLaneHello(decoded(encodeLaneHello({ ...control, letter })), 'initiator'), { ...control, letter });
+    t.throws(() => decodeLaneHello(decoded(encodeLaneHello({ ...asked, letter })), 'initiator'));
+  }
+  t.throws(() => decodeLaneHello(decoded({ ...encodeLaneHello(control), letter: 'burnt' }), 'initiator'));
 });
 
 test('piece spaces: each side in its half, and late answers find their generation', (t) => {

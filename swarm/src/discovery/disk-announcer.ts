@@ -24,6 +24,10 @@ export interface DiskAnnouncerOptions {
   /** Bytes of the disk that are not here; 0 for a complete copy. */
   leftBytes(): number;
   onPeers(addresses: readonly Address[]): void;
+  /** News to leave at trackers for those who hold this secret, the current one. @default none */
+  blob?(secret: SwarmSecret): Uint8Array | null;
+  /** What was left there under it, unchecked. */
+  onBlob?(blob: Uint8Array, secret: SwarmSecret): void;
 }
 
 /** What a person is shown of a tracker. */
@@ -107,6 +111,9 @@ export class DiskAnnouncer {
     const response = await this.#send(url, infoHash, known.has(infoHash) ? 'none' : 'started', this.#abort.signal);
     known.add(infoHash);
     if (!this.#abort.signal.aborted) this.#options.onPeers(response.peers.slice(0, MAX_ANNOUNCED_PEERS));
+    const { onBlob } = this.#options;
+    const secret = this.#currentOf(infoHash);
+    if (response.blob !== undefined && secret !== null) onBlob?.(response.blob, secret);
     const asked = Math.max(response.intervalSeconds, response.minIntervalSeconds) * 1000;
     return Math.min(MAX_ANNOUNCE_INTERVAL_MS, Math.max(MIN_ANNOUNCE_INTERVAL_MS, asked));
   }
@@ -118,7 +125,11 @@ export class DiskAnnouncer {
     signal: AbortSignal,
   ): ReturnType<TrackerClient['announce']> {
     const { client, listenPort } = this.#options;
+    // Under an earlier secret somebody may listen who was revoked since.
+    const secret = this.#currentOf(infoHash);
+    const blob = secret === null ? null : (this.#options.blob?.(secret) ?? null);
     const request = {
+      ...(blob === null ? {} : { blob }),
       infoHash,
       peerId: this.#peerId,
       port: listenPort,
@@ -129,6 +140,13 @@ export class DiskAnnouncer {
       peersWanted: event === 'stopped' ? 0 : null,
     };
     return client.announce(url, request, { signal });
+  }
+
+  /** The current secret where this is its topic. */
+  #currentOf(infoHash: string): SwarmSecret | null {
+    const { disk } = this.#options.membership;
+    const secret = this.#options.membership.secrets()[0];
+    return secret !== undefined && toHex(infoHashOf(topicOf(secret, disk))) === infoHash ? secret : null;
   }
 
   #topics(): string[] {

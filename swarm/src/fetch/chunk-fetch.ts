@@ -102,6 +102,7 @@ export class ChunkFetch {
     statistics.received(host, bytes.length, since !== null);
     if (since === null) return;
     statistics.fetched({
+      host,
       queueUs: Math.max(0, sentAtUs - since),
       networkUs: Math.max(0, arrivedAtUs - Math.max(sentAtUs, since)),
       verifyUs: Math.max(0, nowUs - Math.max(arrivedAtUs, since)),

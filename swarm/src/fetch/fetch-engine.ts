@@ -151,12 +151,20 @@ export class FetchEngine implements ChunkSource {
     const fetch = this.#answered(channel, token);
     if (fetch === undefined) return;
     fetch.requests.delete(channel.host);
-    this.#tell({ type: 'rejected', peer: channel.host, key: fetch.key });
+    const { host: peer } = channel;
+    const { disk, piece } = fetch.position;
+    if (this.#disks.get(disk)?.source.rejected?.(piece, peer) === true) this.#tell({ type: 'claims', peer, disk });
+    this.#tell({ type: 'rejected', peer, key: fetch.key });
   }
 
   /** The host is forgiven and may be asked again. */
   unban(host: HostId): void {
     this.#tell({ type: 'unban', peer: host });
+  }
+
+  /** The host parts its link between chunks and something else by itself: chunks do not give in to that, until it is told otherwise or goes. */
+  linkShared(host: HostId, on: boolean): void {
+    this.#tell({ type: 'shared', peer: host, on });
   }
 
   /** True when nobody who is connected has, or might have, the piece. */

@@ -40,12 +40,16 @@ export interface FetchDisk {
   generationOf(root: ChunkId): GenerationId | null;
   /** A chunk that is here and probably has much in common with the piece's newest one; null for none. */
   baseOf(piece: PieceIndex): ChunkId | null;
+  /** The host does not serve the piece; true when `holders` may answer otherwise for that. */
+  rejected?(piece: PieceIndex, host: HostId): boolean;
   /** Channels that are ready, know the generation, and did not say that the peer lacks the piece. */
   holders(generation: GenerationId, piece: PieceIndex): Iterable<FetchHolder>;
 }
 
 /** Where the time of one fault's fetch went, in microseconds. */
 export interface FetchTimes {
+  /** Whose answer it was. */
+  readonly host: HostId;
   /** From the guest's need to the request that brought the chunk; 0 when that was under way already. */
   readonly queueUs: number;
   /** From then until the last byte was here. */

@@ -1,7 +1,7 @@
 /** A peer that speaks bytes of its own choice, and what comes back. */
 import type { Connection, DiskId, HostId } from '@diskswarm/core';
 import { type HostKeys, laneProof, type SwarmSecret, signHello } from '@diskswarm/identity';
-import { encodeLaneHello, type LaneClass } from '@diskswarm/wire';
+import { encodeLaneHello, type LaneClass, type RosterLetter } from '@diskswarm/wire';
 import { proveAsInitiator } from '../../src/lane-handshake.ts';
 import type { World } from './world.ts';
 
@@ -49,11 +49,17 @@ export class RawPeer {
     return laneProof(secret, this.connection.binding, side);
   }
 
-  hello(keys: HostKeys, lane: LaneClass = 'control', binding = this.connection.binding): Uint8Array {
+  hello(
+    keys: HostKeys,
+    lane: LaneClass = 'control',
+    binding = this.connection.binding,
+    more: { letter?: RosterLetter } = {},
+  ): Uint8Array {
     const fields = encodeLaneHello({
       instance: new Uint8Array(16).fill(1),
       listenPort: 0,
       lane: { kind: lane, session: new Uint8Array(16).fill(2) },
+      ...more,
     });
     const body = signHello(keys, binding, 'initiator', fields);
     return Buffer.concat([Uint8Array.of(body.length >> 8, body.length & 255), body]);

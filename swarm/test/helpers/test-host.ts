@@ -11,7 +11,6 @@ import {
   type Transport,
 } from '@diskswarm/core';
 import {
-  acceptRoster,
   createGenesis,
   createHostKeys,
   createOwner,
@@ -25,6 +24,7 @@ import {
   type Roster,
   revokeMember,
   type SwarmSecret,
+  takeRoster,
   verifyRoster,
 } from '@diskswarm/identity';
 import {
@@ -119,9 +119,13 @@ export class TestMembership implements DiskMembership {
     return this.roster.bytes;
   }
 
+  async takeRoster(bundle: Uint8Array): Promise<void> {
+    this.take(verifyRoster(bundle, this.#genesis));
+  }
+
   /** A roster from the owner or a peer. */
   take(roster: Roster): void {
-    if (acceptRoster(this.roster, roster) !== 'newer') return;
+    if (takeRoster(this.roster, roster).verdict !== 'newer') return;
     this.roster = roster;
     this.#learn(roster);
     this.#swarm().rosterChanged(this.disk);
@@ -130,7 +134,6 @@ export class TestMembership implements DiskMembership {
   onChannel(channel: DiskChannel): ChannelHandlers {
     this.channels.push(channel);
     return {
-      onRoster: async (bundle) => this.take(verifyRoster(bundle, this.#genesis)),
       onReady: () => this.ready.push(channel),
       onGeneration: (offered) => this.generations.push(offered),
       onClaims: (generation, has, lacks) => this.claims.push({ generation, has, lacks }),

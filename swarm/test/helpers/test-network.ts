@@ -146,7 +146,14 @@ export class TestNetwork {
   >();
   readonly #links = new Map<string, Link>();
   readonly connections: TestConnection[] = [];
+  /** Another address of who listens at one, and how a host that dials it is seen there. */
+  readonly detours = new Map<Address, { readonly listener: Address; readonly seenAs: Address }>();
   dials = 0;
+  /** Connections that were made to `cutAddress` and cut. */
+  cuts = 0;
+  /** Where a connection ends at once when there is another one already. */
+  cutAddress: Address | null = null;
+  #cutDials = 0;
 
   constructor(clock: TestClock, random: TestRandom) {
     this.#clock = clock;
@@ -187,32 +194,42 @@ export class TestNetwork {
           const fail = (): void =>
             reject(new DiskswarmError(signal?.aborted ? 'ABORTED' : 'PEER_UNREACHABLE', 'no connection'));
           this.#clock.setTimer(this.link(name).delayMs, () => {
-            const listener = this.#listeners.get(address);
+            const detour = this.detours.get(address);
+            const listener = this.#listeners.get(detour?.listener ?? address);
             if (listener === undefined || signal?.aborted) {
               fail();
               return;
             }
-            const [near, far] = this.pair(name, listener.name);
+            const [near, far] = this.pair(name, listener.name, detour === undefined ? null : [address, detour.seenAs]);
             listener.accept(far);
             resolve(near);
+            if (address !== this.cutAddress) return;
+            this.#cutDials += 1;
+            if (this.#cutDials === 1) return;
+            this.cuts += 1;
+            near.destroy(new Error('cut'));
           });
         });
       },
     };
   }
 
-  /** Two connected ends; the first one dialled. */
-  pair(from: string, to: string): [TestConnection, TestConnection] {
+  /** Two connected ends; the first one dialled. `addresses`: of the second and the first, where these are special. */
+  pair(
+    from: string,
+    to: string,
+    addresses: readonly [Address, Address] | null = null,
+  ): [TestConnection, TestConnection] {
     const binding = this.#random.bytes(32);
     const port = 40_000 + this.connections.length;
     const near = new TestConnection(this.#clock, this.link(from), {
       initiator: true,
-      remoteAddress: `${to}:1`,
+      remoteAddress: addresses?.[0] ?? `${to}:1`,
       binding,
     });
     const far = new TestConnection(this.#clock, this.link(to), {
       initiator: false,
-      remoteAddress: `${from}:${port}`,
+      remoteAddress: addresses?.[1] ?? `${from}:${port}`,
       binding,
     });
     near.peer = far;

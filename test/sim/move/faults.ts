@@ -16,6 +16,8 @@ export interface Move {
 
 interface Fault {
   readonly endsGuest?: true;
+  /** The machine moves all the same. */
+  readonly harmless?: true;
   /** Strikes at a message only, which it keeps: deliver it later, or never. */
   readonly message?: (move: Move, deliver: () => void) => void;
   readonly strike?: (move: Move) => void;
@@ -84,6 +86,7 @@ const FAULTS = {
       cut(move);
     },
   },
+  'straight way': { harmless: true, strike: ({ world }) => world.openStraightWay() },
   lose: { message: (move) => cut(move) },
   delay: { message: ({ world }, deliver) => world.later(LATE_MS, deliver) },
 } satisfies Readonly<Record<string, Fault>>;
@@ -99,6 +102,11 @@ export function isOfMessages(fault: FaultName): boolean {
 /** A guest that ran before need not run after it. */
 export function endsGuest(fault: FaultName): boolean {
   return 'endsGuest' in FAULTS[fault];
+}
+
+/** The machine moves all the same. */
+export function isHarmless(fault: FaultName): boolean {
+  return 'harmless' in FAULTS[fault];
 }
 
 /** One fault at one step of a move. */

@@ -18,12 +18,14 @@ import type { HostKeys } from '@diskswarm/identity';
 import { decodeMigrationMessage } from '@diskswarm/migration';
 import type { SimHost } from '@diskswarm/sim';
 import { HostDied } from '../simulated-host.ts';
+import { withDetour } from './detour.ts';
 import { type OpenStream, OutletSocket } from './memory-socket.ts';
 import type { MoveWorld } from './move-world.ts';
 import { simMachinery } from './sim-machinery.ts';
 import { SimQemu } from './sim-qemu.ts';
 
-const PORT = 7000;
+/** Where agents listen. */
+export const PORT = 7000;
 /** What was told to end has to end within this. */
 const STOP_MS = 15_000;
 const TRACKER = 'http://tracker.example/announce';
@@ -148,7 +150,8 @@ export class MoveHost {
   /** Starts the agent, as run.ts does. */
   async boot(): Promise<void> {
     const { machine, world, name } = this;
-    const { storage, clock, random, transport, incarnation } = machine;
+    const { storage, clock, random, incarnation } = machine;
+    const transport = world.detoured ? withDetour(this, machine.transport) : machine.transport;
     const note = (_: object, message: string): void => {
       if (machine.incarnation === incarnation) world.note(`${name} says: ${message}`);
     };
@@ -167,7 +170,7 @@ export class MoveHost {
       addressesOf: (listen) => [listen],
       segmentOf: null,
       trackers: [TRACKER],
-      peers: world.hosts.filter((host) => host !== this).map(({ address }) => address),
+      peers: [world.wayTo(world.other(this))],
       uploadBytesPerSecond: null,
       downloadBytesPerSecond: null,
     });

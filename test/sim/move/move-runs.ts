@@ -12,6 +12,8 @@ import { type MoveCase, type MoveResult, runMove } from './one-move.ts';
 const RUN = fileURLToPath(new URL('run.ts', import.meta.url));
 /** A case that takes longer is taken to hang. */
 const CASE_LIMIT_MS = 120_000;
+/** What simulated hosts hold when a case ends is not all given back: hundreds of cases in one process took gigabytes. */
+const CASES_PER_WORKER = 25;
 
 /** What became of a case. */
 export type Report = Pick<MoveResult, 'end' | 'steps' | 'struck' | 'events'> | { readonly failure: string };
@@ -36,6 +38,10 @@ export async function runCases(
   const lane = async (): Promise<void> => {
     let worker: Worker | null = null;
     for (let wanted = next(); wanted !== null; wanted = next()) {
+      if (worker?.cases === CASES_PER_WORKER) {
+        worker.end();
+        worker = null;
+      }
       worker ??= new Worker();
       const name = nameOf(wanted);
       const report = await worker.run(name);
@@ -81,6 +87,8 @@ async function runTwice(wanted: MoveCase): Promise<Report> {
 class Worker {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
+  /** That it was given. */
+  cases = 0;
 
   constructor() {
     this.#child = spawn(process.execPath, ['--conditions=source', RUN, '--worker'], {
@@ -90,6 +98,7 @@ class Worker {
   }
 
   async run(name: string): Promise<Report> {
+    this.cases++;
     const limit = setTimeout(() => this.#child.kill('SIGKILL'), CASE_LIMIT_MS);
     try {
       this.#child.stdin!.write(`${name}\n`);

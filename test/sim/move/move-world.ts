@@ -4,7 +4,7 @@
  * At no time do two QEMUs run the guest, nor two hosts take writes of a disk; no guest goes back in time, loses what it was told, or gets an I/O error.
  */
 import type { AnnounceResponse } from '@diskswarm/announce';
-import { type DiskId, DiskswarmError, sleep } from '@diskswarm/core';
+import { type Address, type DiskId, DiskswarmError, sleep } from '@diskswarm/core';
 import {
   createGenesis,
   createGrant,
@@ -16,7 +16,8 @@ import {
   type Owner,
 } from '@diskswarm/identity';
 import { OneWriterChecker, type SeededRandom, type Simulation } from '@diskswarm/sim';
-import { MoveHost } from './move-host.ts';
+import { relayAddressOf } from '@diskswarm/swarm';
+import { MoveHost, PORT } from './move-host.ts';
 import { NumberedDisk } from './numbered-disk.ts';
 import type { GuestMemory } from './numbered-guest.ts';
 import type { SimQemu } from './sim-qemu.ts';
@@ -45,6 +46,10 @@ export class MoveWorld {
   /** Decides about a message of a migration that has arrived; true keeps it from the agent. */
   onMessage: (step: string, deliver: () => void) => boolean = () => false;
   trackerGone = false;
+  /** The hosts know a way through a third host (`detour.ts`). */
+  detoured = false;
+  /** They reach each other without it. */
+  straight = true;
   /** Until then something is wrong with the link. */
   calmUs = 0;
   readonly #owner: Owner;
@@ -117,11 +122,39 @@ export class MoveWorld {
     while (!this.hosts.every(meets)) await this.pause(100);
   }
 
+  /** Where a host is found: through a third one while there is no straight way. */
+  wayTo(host: MoveHost): Address {
+    return this.straight ? host.address : relayAddressOf(host.hostId);
+  }
+
+  /** From the start the hosts reach each other through a third one only. */
+  goAround(): void {
+    this.detoured = true;
+    this.straight = false;
+  }
+
+  /** The straight way opens, and both hosts hear of it. */
+  openStraightWay(): void {
+    this.straight = true;
+    for (const host of this.hosts)
+      for (const { disk } of host.disks)
+        host.running?.agent.env.swarm.addPeerAddress(disk, this.other(host).address, 'tracker');
+  }
+
+  /** Opens the straight way, unless it is open, and resolves when the hosts are connected by it. */
+  async straightened(): Promise<void> {
+    if (!this.straight) this.openStraightWay();
+    const ways = (host: MoveHost): (string | undefined)[] =>
+      host.running?.agent.env.swarm.peers().map(({ address }) => address) ?? [];
+    while (!this.hosts.every((host) => ways(host)[0]?.endsWith(`:${PORT}`))) await this.pause(100);
+    await this.connected();
+  }
+
   /** What the tracker answers. */
   async announce(host: MoveHost): Promise<AnnounceResponse> {
     await sleep(host.machine.clock, 2);
     if (this.trackerGone) throw new DiskswarmError('PEER_UNREACHABLE', 'the tracker is gone');
-    const peers = [this.other(host).address];
+    const peers = [this.wayTo(this.other(host))];
     return { intervalSeconds: 60, minIntervalSeconds: 1, seeders: 0, leechers: 2, peers, warning: null };
   }
 

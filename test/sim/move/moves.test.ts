@@ -11,7 +11,7 @@ import { commandOf, type MoveTotals, runCases } from './move-runs.ts';
 import type { MoveCase } from './one-move.ts';
 import { REGRESSION_CASES } from './regression-cases.ts';
 
-const CASES = 8;
+const CASES = 4;
 const PROCESSES = Math.min(2, availableParallelism());
 
 function report({ failures }: MoveTotals): string {

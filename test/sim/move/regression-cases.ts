@@ -28,4 +28,13 @@ export const REGRESSION_CASES: readonly RegressionCase[] = [
     found:
       'a destination that put a machine away and then died forgot that the offers of its disks were still to be refused',
   },
+  {
+    name: 'precopy, 1 disks, seed 1: straight way 0 ms after 1. home hears prepared',
+    found:
+      'a straight way that was found while the rounds were under way took the place of the relayed one, and the move ended',
+  },
+  {
+    name: 'hybrid, 1 disks, seed 1: cancel 0 ms after 1. home hears memoryReady',
+    found: 'a move that was cancelled while its memory began went on listening for it',
+  },
 ];

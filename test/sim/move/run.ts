@@ -14,6 +14,7 @@ import { type MoveCase, runMove } from './one-move.ts';
 
 /** Of the trace, shown with a failure. */
 const LAST_LINES = 80;
+const PROGRESS_MS = 60_000;
 
 const { values } = parseArgs({
   options: {
@@ -54,7 +55,12 @@ async function singles(): Promise<void> {
   const waiting = plain
     .flatMap(({ wanted, steps }) => singleCases(wanted, steps))
     .filter((wanted) => nameOf(wanted).includes(values.only));
-  finish([totals, await runCases(() => waiting.shift() ?? null, pool)]);
+  const all = waiting.length;
+  console.error(`${all} moves to simulate`);
+  const progress = setInterval(() => console.error(`${all - waiting.length} of ${all} begun`), PROGRESS_MS);
+  const singly = await runCases(() => waiting.shift() ?? null, pool);
+  clearInterval(progress);
+  finish([totals, singly]);
 }
 
 async function pairs(seconds: number, from: number): Promise<void> {

@@ -136,6 +136,7 @@ async function start(world: World, keys: HostKeys, past: Past): Promise<Swarm> {
     secrets: () => [world.secret],
     admits: () => true,
     rosterBundle: () => random.pick(past.rosters).bytes,
+    takeRoster: async () => {},
     server: { readPiece: async () => null, readChunk: async () => null, readPath: async () => null },
     onChannel: (channel) => handlers(world, keys, past, channel),
   };
@@ -153,7 +154,6 @@ function handlers(world: World, keys: HostKeys, past: Past, channel: DiskChannel
     clock.setTimer(random.below(2_000), say);
   };
   return {
-    onRoster: async () => {},
     onReady: say,
     onGeneration: () => {},
     onClaims: () => {},

@@ -15,15 +15,21 @@ import {
   parseQuery,
   parseScrapeRequest,
 } from '@diskswarm/announce';
-import { type Address, DiskswarmError, formatAddress, hasCode, messageOf, parseAddress } from '@diskswarm/core';
+import { type Address, DiskswarmError, formatAddress, hasCode, messageOf, parseAddress, toHex } from '@diskswarm/core';
+import { METRICS_CONTENT_TYPE } from '@diskswarm/metrics';
 import type { AddressLimit } from '../address-limit.ts';
 import { type Counters, type Gauges, metricsText, statsText } from '../counters.ts';
 import { KEEP_ALIVE_MS, MAX_CONNECTIONS, MAX_HEADER_BYTES, REQUEST_TIMEOUT_MS } from '../limits.ts';
+import type { NewsBoard } from '../news-board.ts';
 import type { SwarmTable } from '../swarm-table.ts';
+
+/** Nobody is turned away for it, so the status stays 200. */
+const AWAY = 'ok, but the shared store is away: this tracker answers from what it knows itself\n';
 
 export interface HttpOptions {
   readonly listen: Address;
   readonly table: SwarmTable;
+  readonly board: NewsBoard;
   readonly limit: AddressLimit | null;
   readonly counters: Counters;
   readonly gauges: () => Gauges;
@@ -84,11 +90,11 @@ function answer(options: HttpOptions, request: http.IncomingMessage, response: h
   if (request.method !== 'GET') {
     send(response, 405, 'text/plain', 'only GET is served\n', { Allow: 'GET' });
   } else if (path === '/healthz') {
-    send(response, 200, 'text/plain', 'ok\n');
+    send(response, 200, 'text/plain', gauges().store === false ? AWAY : 'ok\n');
   } else if (path === '/stats') {
     send(response, 200, 'application/json', statsText(counters, gauges()));
   } else if (path === '/metrics') {
-    send(response, 200, 'text/plain; version=0.0.4; charset=utf-8', metricsText(counters, gauges()));
+    send(response, 200, METRICS_CONTENT_TYPE, metricsText(counters, gauges()));
   } else if (path === '/announce' || path === '/scrape') {
     bencoded(options, request, response, path, query);
   } else {
@@ -97,7 +103,7 @@ function answer(options: HttpOptions, request: http.IncomingMessage, response: h
 }
 
 function bencoded(
-  { table, limit, counters }: HttpOptions,
+  { table, board, limit, counters }: HttpOptions,
   request: http.IncomingMessage,
   response: http.ServerResponse,
   path: '/announce' | '/scrape',
@@ -114,7 +120,11 @@ function bencoded(
     const query = parseQuery(text);
     if (path === '/announce') {
       const asked = parseAnnounceRequest(query);
-      body = encodePackedAnnounceResponse(table.announce(asked, endpoint(asked.port)));
+      const answer = table.announce(asked, endpoint(asked.port));
+      if (asked.blob !== undefined && !board.post(asked.infoHash, asked.blob, household(endpoint(0))))
+        counters.refused.blob++;
+      const blob = asked.event === 'stopped' ? undefined : board.get(asked.infoHash);
+      body = encodePackedAnnounceResponse({ ...answer, blob });
       counters.announces.http++;
     } else {
       body = encodeScrapeResponse(table.scrape(parseScrapeRequest(query)));
@@ -126,6 +136,11 @@ function bencoded(
     body = encodeFailure(error.message);
   }
   send(response, 200, 'text/plain', body);
+}
+
+/** Names an address, and a /64 of IPv6. */
+function household(endpoint: Uint8Array): string {
+  return toHex(endpoint.subarray(0, Math.min(endpoint.length - 2, 8)));
 }
 
 function send(

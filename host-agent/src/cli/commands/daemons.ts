@@ -11,9 +11,9 @@ import { systemClock, systemRandom } from '@diskswarm/core/system';
 import { startTracker } from '@diskswarm/tracker';
 import type { Command } from 'commander';
 import { createLog } from '../log.ts';
-import { parseCount, parseEndpoint, parseRate } from '../parse.ts';
+import { parseChoice, parseCount, parseEndpoint, parseRate } from '../parse.ts';
 import type { Action } from '../program.ts';
-import { openTrackerStore, parseStore } from '../tracker-store.ts';
+import { openTrackerStore, parseStore, type StorePlace } from '../tracker-store.ts';
 
 /** On all addresses, with the first port after the tracker's usual one. */
 const AGENT_LISTEN = '0.0.0.0:6970';
@@ -21,30 +21,34 @@ const TRACKER_LISTEN = '0.0.0.0:6969';
 /** Of one address, unless told otherwise: a household of busy hosts stays far below it. */
 const QUESTIONS_PER_SECOND = 200;
 const MAX_PLACES = 16;
+/** Of `demo fleet`. */
+const FLEET_HOSTS = 8;
+const MAX_DEMO_HOSTS = 16;
 
 interface AgentOptions {
   readonly listen: string;
-  readonly tracker: readonly string[];
-  readonly peer: readonly string[];
+  readonly tracker?: readonly string[];
+  readonly peer?: readonly string[];
   readonly lan?: true;
   readonly dht?: true;
-  readonly bootstrap: readonly string[];
+  readonly bootstrap?: readonly string[];
   readonly uploadLimit?: number;
   readonly downloadLimit?: number;
+  readonly metrics?: string;
 }
 
 interface TrackerOptions {
   readonly listen: string;
   readonly udp?: string;
-  readonly store?: string;
+  readonly store?: StorePlace;
   readonly limit: number;
 }
 
 function collect(
   field: string,
   check: (text: string) => string,
-): (text: string, before: readonly string[]) => string[] {
-  return (text, before) => {
+): (text: string, before: readonly string[] | undefined) => string[] {
+  return (text, before = []) => {
     if (before.length >= MAX_PLACES) {
       throw new DiskswarmError('INVALID_ARGUMENT', `at most ${MAX_PLACES} times --${field}`, { data: { field } });
     }
@@ -73,13 +77,11 @@ export function registerDaemonCommands(program: Command, action: Action): void {
       '--tracker <url>',
       'announce URL, up to 16 times',
       collect('tracker', (text) => checkTrackerUrl(text).href),
-      [],
     )
     .option(
       '--peer <host:port>',
       'a host to dial, up to 16 times',
       collect('peer', (text) => parseEndpoint('peer', text)),
-      [],
     )
     .option('--lan', 'find hosts on the same network segment by multicast, and be found')
     .option('--dht', 'find hosts in the DHT of the hyperdht network, through NATs or other hosts, and be found')
@@ -87,13 +89,15 @@ export function registerDaemonCommands(program: Command, action: Action): void {
       '--bootstrap <host:port>',
       'a node of another DHT than the public one, up to 16 times',
       collect('bootstrap', (text) => parseEndpoint('bootstrap', text)),
-      [],
     )
     .option('--upload-limit <rate>', 'bytes per second, like 20M', (text) => parseRate('upload-limit', text))
     .option('--download-limit <rate>', 'bytes per second, like 20M', (text) => parseRate('download-limit', text))
+    .option('--metrics <host:port>', 'let Prometheus read metrics there, like 127.0.0.1:6971', (text) =>
+      parseEndpoint('metrics', text),
+    )
     .action(
       action<[], AgentOptions>(async ({ output, stateDir, signal }, _, options) => {
-        if (options.dht !== true && options.bootstrap.length > 0) {
+        if (options.dht !== true && options.bootstrap !== undefined) {
           const why = '--bootstrap names a node of the DHT: it goes with --dht';
           throw new DiskswarmError('INVALID_ARGUMENT', why, { data: { field: 'bootstrap' } });
         }
@@ -102,15 +106,21 @@ export function registerDaemonCommands(program: Command, action: Action): void {
         const agent = await runAgent({
           stateDir,
           listen: options.listen,
-          trackers: options.tracker,
-          peers: options.peer,
+          trackers: options.tracker ?? [],
+          peers: options.peer ?? [],
           lan: options.lan === true,
-          ...(options.dht === true ? { dht: options.bootstrap } : {}),
+          ...(options.dht === true ? { dht: options.bootstrap ?? [] } : {}),
           uploadLimit: options.uploadLimit ?? null,
           downloadLimit: options.downloadLimit ?? null,
+          ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
           log,
         });
-        output.object({ event: 'ready', listen: agent.listen });
+        const { listen, metrics } = agent;
+        output.object({
+          event: 'ready',
+          listen,
+          ...(metrics === null ? {} : { metrics: `http://${metrics}/metrics` }),
+        });
         await stopped(signal);
         await agent.stop();
         if (output.json) output.object({ event: 'stopped' });
@@ -122,7 +132,11 @@ export function registerDaemonCommands(program: Command, action: Action): void {
     .description('run a tracker: hosts of a disk find each other there')
     .option('--listen <host:port>', 'port 0 picks a free one', (text) => parseEndpoint('listen', text), TRACKER_LISTEN)
     .option('--udp <host:port>', 'answer datagrams (BEP 15) there as well', (text) => parseEndpoint('udp', text))
-    .option('--store <folder>', 'keep who is where over a restart, in a folder of its own', parseStore)
+    .option(
+      '--store <place>',
+      'keep who is where, and their news, over a restart, in a folder of its own; or share it with other trackers in redis://HOST:PORT (its password in REDISCLI_AUTH)',
+      parseStore,
+    )
     .option(
       '--limit <n>',
       'questions a second from one address',
@@ -131,13 +145,16 @@ export function registerDaemonCommands(program: Command, action: Action): void {
     )
     .action(
       action<[], TrackerOptions>(async ({ output, signal }, _, { listen, udp, store, limit }) => {
-        const kept = store === undefined ? null : await openTrackerStore(store);
+        const kept = store !== undefined && 'folder' in store ? await openTrackerStore(store.folder) : null;
+        const password = process.env.REDISCLI_AUTH;
         try {
           const tracker = await startTracker({
             listen,
             ...(udp === undefined ? {} : { udp }),
             ...(kept === null ? {} : { storage: kept.storage }),
+            ...(store !== undefined && 'redis' in store ? { redis: { url: store.redis, password } } : {}),
             limitPerSecond: limit,
+            onStore: storeLog(),
             clock: systemClock,
             random: systemRandom,
           });
@@ -160,12 +177,40 @@ export function registerDaemonCommands(program: Command, action: Action): void {
 
   program
     .command('demo')
+    .argument('[story]', 'move, or fleet: eight hosts boot one template at once', parseStory, 'move')
     .description('watch a VM boot on a host that holds none of its disk')
     .option('--keep', 'leave the folder of the run behind')
+    .option('--hosts <n>', 'of a fleet: so many (2 to 16), if not eight', (text) => parseCount('hosts', text))
     .action(
-      action<[], { keep?: boolean }>(async ({ output, signal }, _, { keep }) => {
-        const { runDemo } = await import('../../demo/run.ts');
-        await runDemo({ json: output.json, keep: keep === true, signal });
+      action<[string], { keep?: boolean; hosts?: number }>(async ({ output, signal }, [story], { keep, hosts }) => {
+        const options = { json: output.json, keep: keep === true, signal };
+        if (story === 'fleet') {
+          const count = fleetSize(hosts);
+          await (await import('../../demo/fleet.ts')).runFleetDemo({ ...options, hosts: count });
+        } else if (hosts !== undefined) throw wrongHosts('--hosts is for `diskswarm demo fleet`');
+        else await (await import('../../demo/run.ts')).runDemo(options);
       }),
     );
+}
+
+function fleetSize(hosts = FLEET_HOSTS): number {
+  if (hosts >= 2 && hosts <= MAX_DEMO_HOSTS) return hosts;
+  throw wrongHosts(`--hosts is 2 to ${MAX_DEMO_HOSTS}: each is an agent and a guest on this machine`);
+}
+
+function wrongHosts(message: string): DiskswarmError {
+  return new DiskswarmError('INVALID_ARGUMENT', message, { data: { field: 'hosts' } });
+}
+
+/** Says in the log that a shared store is away: nothing else would change for whoever looks at this tracker. */
+function storeLog(): (ok: boolean) => void {
+  const log = createLog(process.env.DISKSWARM_LOG);
+  return (ok) => {
+    if (ok) log.info({}, 'the Redis of --store answers');
+    else log.warn({}, 'the Redis of --store does not answer: this tracker goes on with what it knows, and tries again');
+  };
+}
+
+function parseStory(text: string): string {
+  return parseChoice('story', text, ['move', 'fleet']);
 }

@@ -62,6 +62,7 @@ export function registerDiskCommands(disk: Command, action: Action): void {
         const socket = options.socket === undefined ? null : path.resolve(options.socket);
         const readOnly = options.readOnly === true;
         const attachment = await ask(context, 'disk.attach', { name: parseName(name), readOnly, socket });
+        if (attachment.warning !== undefined) context.output.note(attachment.warning);
         context.output.result(attachment, attachment.uri);
       }),
     );

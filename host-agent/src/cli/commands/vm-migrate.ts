@@ -44,7 +44,7 @@ export function registerVmMigrateCommands(vm: Command, action: Action): void {
       (text) => parseChoice('memory', text, MEMORY_MODES),
       'precopy' as const,
     )
-    .option('--max-downtime <ms>', "the memory's part of the pause, milliseconds", parseMilliseconds, 300)
+    .option('--max-downtime <ms>', 'the pause that the guest may have, milliseconds', parseMilliseconds, 300)
     .option(
       '--bandwidth <rate>',
       'bytes per second that this host sends for it, memory and disk together, for example 20M',
@@ -118,7 +118,10 @@ function endOf({ name, to, record }: MigrationStatus): string {
   if (record.runningAtMs == null)
     return `host ${to.slice(0, 8)} has ${name}, and was lost before it said that it runs; look at \`diskswarm vm info ${name}\` there`;
   const pause = typeof record.stopToRunningMs === 'number' ? `, after a pause of ${record.stopToRunningMs} ms` : '';
-  return `${name} runs on host ${to.slice(0, 8)} now${pause}; \`diskswarm vm migrate-status ${name} --watch\` shows the rest of its disks following`;
+  const warnings = (Array.isArray(record.warnings) ? record.warnings : [])
+    .map((warning) => `\nwarning: ${warning}`)
+    .join('');
+  return `${name} runs on host ${to.slice(0, 8)} now${pause}; \`diskswarm vm migrate-status ${name} --watch\` shows the rest of its disks following${warnings}`;
 }
 
 /** `300ms` or `300`. */

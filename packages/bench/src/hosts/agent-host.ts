@@ -21,10 +21,12 @@ import {
   createInvitation,
   createOwner,
   decodeEpochRecord,
+  decodeGeneration,
   decodeGenesis,
   firstRoster,
   grantMember,
   type Owner,
+  publishTemplate,
   verifyRoster,
 } from '@diskswarm/identity';
 import { type Service, serve } from '../programs.ts';
@@ -42,8 +44,12 @@ export interface AgentHostOptions {
   readonly listen?: string;
   /** Peers that it dials, HOST:PORT. */
   readonly peers?: readonly string[];
+  /** Nodes through which it enters a DHT, HOST:PORT; left out to stay out of it. */
+  readonly dht?: readonly string[];
   /** `plain` is our own unencrypted wire, which exists for benchmarks alone. @default tls */
   readonly wire?: 'tls' | 'plain';
+  /** Of disks that are imported here. @default 65536 */
+  readonly chunkBytes?: number;
 }
 
 export class AgentHost {
@@ -52,11 +58,16 @@ export class AgentHost {
   readonly #owner: Owner = createOwner(systemRandom);
   #service: Service | null = null;
   #listen = '';
+  #readyMs = 0;
   #hostId = '' as HostId;
 
   constructor(options: AgentHostOptions) {
     this.#options = options;
     this.stateDir = options.stateDir;
+  }
+
+  get #chunkBytes(): number {
+    return this.#options.chunkBytes ?? CHUNK_BYTES;
   }
 
   get pid(): number {
@@ -68,21 +79,28 @@ export class AgentHost {
     return this.#hostId;
   }
 
+  /** When it said that it is ready; as `performance.now` counts. */
+  get readyMs(): number {
+    return this.#readyMs;
+  }
+
   /** Where its peers connect. */
   get listen(): string {
     return this.#listen;
   }
 
   async start(): Promise<void> {
-    const { prefix = [], listen = '127.0.0.1:0', peers = [], wire = 'tls' } = this.#options;
+    const { prefix = [], listen = '127.0.0.1:0', peers = [], dht, wire = 'tls' } = this.#options;
     const dialled = peers.flatMap((peer) => ['--peer', peer]);
+    const entered = dht === undefined ? [] : ['--dht', ...dht.flatMap((node) => ['--bootstrap', node])];
     mkdirSync(this.stateDir, { recursive: true, mode: 0o700 });
     const program =
       wire === 'tls'
-        ? [LAUNCHER, 'agent', '--listen', listen, '--state', this.stateDir, ...dialled, '--json']
+        ? [LAUNCHER, 'agent', '--listen', listen, '--state', this.stateDir, ...dialled, ...entered, '--json']
         : ['--conditions=source', PLAIN_AGENT, listen, this.stateDir];
     const command = [...prefix, process.execPath, ...program];
     this.#service = await serve(command, (line) => line.includes('"ready"'));
+    this.#readyMs = performance.now();
     this.#listen = (JSON.parse(this.#service.firstLine) as { listen: string }).listen;
     this.#hostId = (await this.call('host.id', {})).hostId as HostId;
   }
@@ -105,15 +123,25 @@ export class AgentHost {
   /** Imports a raw image as a new disk. */
   import(path: string, name: string): Promise<ControlResult<'disk.import'>> {
     const records = this.newDiskRecords();
-    return this.call('disk.import', { path, name, chunkSizeBytes: CHUNK_BYTES, format: 'raw', records });
+    return this.call('disk.import', { path, name, chunkSizeBytes: this.#chunkBytes, format: 'raw', records });
   }
 
   /** Owner-signed records of a disk whose first host is this one. */
   newDiskRecords(): { genesis: string; rosterBundle: string; grant: string } {
-    const genesis = createGenesis(this.#owner, CHUNK_BYTES, systemRandom);
+    const genesis = createGenesis(this.#owner, this.#chunkBytes, systemRandom);
     const { roster } = firstRoster(genesis, this.#hostId, this.#owner, systemRandom);
     const grant = createGrant(genesis, this.#hostId, this.#owner);
     return { genesis: toHex(genesis.bytes), rosterBundle: toHex(roster.bytes), grant: toHex(grant.bytes) };
+  }
+
+  /** Makes the newest generation of a disk a template for everyone. */
+  async publish(name: string): Promise<void> {
+    const { genesis } = await this.call('disk.ownerView', { name });
+    const view = await this.call('disk.templateView', { name, sequence: null, complete: true });
+    const generation = decodeGeneration(fromHex(view.generation));
+    const change = { genesis: decodeGenesis(fromHex(genesis)), list: null, generation, isPublic: true };
+    const { bytes } = publishTemplate(change, this.#owner);
+    await this.call('disk.applyTemplates', { name, record: toHex(bytes) });
   }
 
   /** Makes `guest` a writer of one of this host's disks and has it join. */

@@ -10,6 +10,9 @@ import { pause } from '../programs.ts';
 const RETRY_MS = 20;
 const ANSWER_MS = 30_000;
 
+/** What a guest at work says: a tick, a block that is written and fsynced, one that was read. */
+export type GuestBeat = 'tick' | 'wrote' | 'read';
+
 export class GuestLine {
   /** When each tick of the guest came, milliseconds. */
   readonly ticks: number[] = [];
@@ -21,8 +24,14 @@ export class GuestLine {
   readonly #answers = new Map<number, (words: { ok: boolean; words: readonly string[] }) => void>();
   #current: Socket | null = null;
   #ready = Promise.withResolvers<void>();
+  readonly #onBeat: (beat: GuestBeat, atMs: number) => void;
   #tag = 0;
   #closed = false;
+
+  /** `onBeat` is told of each as it comes. */
+  constructor(onBeat: (beat: GuestBeat, atMs: number) => void = () => {}) {
+    this.#onBeat = onBeat;
+  }
 
   /** Resolves when the guest is up. */
   get ready(): Promise<void> {
@@ -46,6 +55,11 @@ export class GuestLine {
       this.#listen(socket);
       return;
     }
+  }
+
+  /** Sends a command and leaves it at that: its answer may come after minutes, or never. */
+  tell(...command: readonly (string | number)[]): void {
+    this.#current?.write(`\n@${++this.#tag} ${command.join(' ')}\n`);
   }
 
   /** Sends a command and gives the words of its answer; rejects when the guest says that it failed. */
@@ -88,9 +102,14 @@ export class GuestLine {
   }
 
   #hear(line: string, nowMs: number): void {
-    if (line.startsWith('DS-TICK')) this.ticks.push(nowMs);
+    if (line.startsWith('DS-TICK')) {
+      this.ticks.push(nowMs);
+      this.#onBeat('tick', nowMs);
+    }
+    if (line.startsWith('DS-READ ')) this.#onBeat('read', nowMs);
     if (line.startsWith('DS-WROTE')) {
       this.writes.push(nowMs);
+      this.#onBeat('wrote', nowMs);
       this.lastWrite = Number(line.split(' ')[1]);
     }
     const event = parseGuestLine(line);

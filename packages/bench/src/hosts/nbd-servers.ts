@@ -2,8 +2,11 @@
  * Other people's NBD servers over the same raw image, on Unix sockets: the peers of the rows about NBD.
  */
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { hashFile } from '../image.ts';
 import { run, type Service, serve } from '../programs.ts';
+import { check } from '../row.ts';
 
 /** A server and where it is reached. */
 export interface NbdServer {
@@ -32,4 +35,11 @@ async function onSocket(socket: string, name: string, command: readonly string[]
 /** Copies an export into a file. */
 export async function copyOut(uri: string, file: string): Promise<void> {
   await run(['nbdcopy', uri, file]);
+}
+
+/** Throws `words` unless the export holds what `image` does; `scratch` is a file for the time being. */
+export async function checkExport(uri: string, image: string, scratch: string, words: string): Promise<void> {
+  await copyOut(uri, scratch);
+  check((await hashFile(scratch)) === (await hashFile(image)), words);
+  await rm(scratch);
 }

@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { messageOf } from '@diskswarm/core';
 import { systemClock } from '@diskswarm/core/system';
 import { type GuestArtefacts, guestArguments } from '@diskswarm/guest';
 import { QmpClient, type QmpEvent } from '@diskswarm/qmp';
@@ -22,6 +23,8 @@ export interface QemuOptions {
   /** QEMU's description of the disk; its node name is `disk`. */
   readonly blockdev: Readonly<Record<string, unknown>>;
   readonly incoming: boolean;
+  /** More arguments. */
+  readonly args?: readonly string[];
 }
 
 /** The monitor at a socket. */
@@ -50,7 +53,7 @@ export class Qemu {
   }
 
   static async start(options: QemuOptions): Promise<Qemu> {
-    const { folder, prefix, artefacts, memoryMiB, blockdev, incoming } = options;
+    const { folder, prefix, artefacts, memoryMiB, blockdev, incoming, args = [] } = options;
     mkdirSync(folder, { recursive: true });
     const monitor = join(folder, 'qmp.sock');
     const command = [
@@ -66,16 +69,22 @@ export class Qemu {
         '-cpu',
         'max',
       ],
-      ...['-accel', 'tcg,thread=single', '-smp', '1', '-m', String(memoryMiB)],
+      // 8 KiB more: of whole 256 KiB an emulating QEMU before 9.0 loses changes while it copies them (docs/MIGRATION.md).
+      ...['-accel', 'tcg,thread=single', '-smp', '1', '-m', `${memoryMiB * 1024 + 8}k`],
       ...['-chardev', `socket,id=qmp,path=${monitor},server=on,wait=off`, '-mon', 'chardev=qmp,mode=control'],
-      ...['-chardev', 'null,id=console', '-serial', 'chardev:console'],
+      ...['-chardev', `file,id=console,path=${join(folder, 'console.log')}`, '-serial', 'chardev:console'],
       ...['-blockdev', JSON.stringify({ ...blockdev, 'node-name': 'disk', discard: 'unmap' })],
       ...['-device', 'virtio-blk-pci,drive=disk,id=disk-dev,write-cache=on,werror=report,rerror=report'],
       ...guestArguments({ ...artefacts, protocolSocket: join(folder, LINE_SOCKET) }),
+      ...args,
       ...(incoming ? ['-S', '-incoming', 'defer'] : []),
     ];
     const service = await serve(command, async () => existsSync(monitor));
-    return new Qemu(await openMonitor(monitor), join(folder, LINE_SOCKET), service);
+    const qmp = await openMonitor(monitor).catch(async (error: unknown) => {
+      await service.stop(); // It has ended by itself, most likely, and said why.
+      throw new Error(`QEMU did not start: ${service.lastWords() || messageOf(error)}`, { cause: error });
+    });
+    return new Qemu(qmp, join(folder, LINE_SOCKET), service);
   }
 
   /** Resolves with the next event that fits. Ask before what causes it. */

@@ -12,7 +12,13 @@ import { pause, run, type Service, serve } from '../programs.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../../../host-agent/bin/diskswarm.js', import.meta.url));
 const PIECE_BYTES = 256 * 1024;
-const COMMON = ['--enable-dht=false', '--enable-dht6=false', '--bt-enable-lpd=false', '--enable-peer-exchange=false'];
+/** aria2c finds peers at the tracker and nowhere else. */
+export const ARIA_ALONE = [
+  '--enable-dht=false',
+  '--enable-dht6=false',
+  '--bt-enable-lpd=false',
+  '--enable-peer-exchange=false',
+];
 
 type Bencodable = number | string | Buffer | { readonly [key: string]: Bencodable };
 
@@ -21,6 +27,7 @@ export class TorrentSwarm {
   readonly #folder: string;
   readonly #file: string;
   #torrent = '';
+  #announceUrl = '';
   #port = 0;
 
   constructor(folder: string, file: string) {
@@ -35,37 +42,52 @@ export class TorrentSwarm {
       line.includes('"ready"'),
     );
     const { listen } = JSON.parse(tracker.firstLine) as { listen: string };
-    const pieces = await hashPieces(this.#file);
-    const name = basename(this.#file);
-    const { size } = await stat(this.#file);
-    const info = { length: size, name, 'piece length': PIECE_BYTES, pieces };
     this.#torrent = join(this.#folder, 'file.torrent');
-    await writeFile(this.#torrent, bencode({ announce: `http://${listen}/announce`, info }));
+    this.#announceUrl = `http://${listen}/announce`;
+    await writeTorrent(this.#file, this.#torrent, this.#announceUrl);
     this.#port = 20_000 + (process.pid % 20_000);
     await this.#seed();
   }
 
+  /** Of its tracker. */
+  get announceUrl(): string {
+    return this.#announceUrl;
+  }
+
   /** Downloads the whole file into a fresh folder; gives the bytes per second that aria2c reports, and the file. */
-  async download(): Promise<{ bytesPerSecond: number; file: string }> {
+  download(): Promise<{ bytesPerSecond: number; file: string }> {
+    return this.downloadOf(this.#torrent, basename(this.#file));
+  }
+
+  /** The same of another torrent, which is one file of this name. */
+  async downloadOf(torrent: string, name: string): Promise<{ bytesPerSecond: number; file: string }> {
     const folder = join(this.#folder, 'download');
     await rm(folder, { recursive: true, force: true });
     const port = `--listen-port=${this.#port + 1}`;
-    const arguments_ = [`--dir=${folder}`, '--seed-time=0', port, ...COMMON, '--file-allocation=none', this.#torrent];
+    const arguments_ = [`--dir=${folder}`, '--seed-time=0', port, ...ARIA_ALONE, '--file-allocation=none', torrent];
     const { stdout } = await run(['aria2c', ...arguments_], { timeoutMs: 300_000 });
     const reported = /\|OK\s*\|\s*([\d.]+)([KMG]?i?)B\/s/.exec(stdout);
     if (reported === null) throw new Error(`aria2c reported no speed: ${stdout.slice(-500)}`);
     const unit = { '': 1, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 }[reported[2] ?? ''] ?? 1;
-    return { bytesPerSecond: Number(reported[1]) * unit, file: join(folder, basename(this.#file)) };
+    return { bytesPerSecond: Number(reported[1]) * unit, file: join(folder, name) };
   }
 
   async #seed(): Promise<Service> {
     const port = `--listen-port=${this.#port}`;
     const arguments_ = [`--dir=${dirname(this.#file)}`, '--seed-ratio=0.0', '--bt-seed-unverified=true', port];
-    const service = await serve(['aria2c', ...arguments_, ...COMMON, this.#torrent], null);
+    const service = await serve(['aria2c', ...arguments_, ...ARIA_ALONE, this.#torrent], null);
     // It says nothing when it has announced itself; it does so at once.
     await pause(2000);
     return service;
   }
+}
+
+/** Writes the torrent of `file`. */
+export async function writeTorrent(file: string, torrent: string, announce: string): Promise<void> {
+  const pieces = await hashPieces(file);
+  const { size } = await stat(file);
+  const info = { length: size, name: basename(file), 'piece length': PIECE_BYTES, pieces };
+  await writeFile(torrent, bencode({ announce, info }));
 }
 
 async function hashPieces(file: string): Promise<Buffer> {

@@ -1,62 +1,36 @@
 /**
- * docs/BENCHMARKS.md: one section per row, renewed when the row was run, and a summary of them all.
+ * docs/BENCHMARKS.md, whole, from docs/results: rows in the order of their table, then experiments by name.
  *
- * A section stands between markers that carry its figures as JSON, so that a run of one row keeps the others. Between its
- * reason markers a person writes why a target is missed; renewing a section keeps that text.
+ *   results/micro/ROW.json      a run of a row (row-record.ts)
+ *   results/micro/ROW.why.md    why a target is missed, by a person
+ *   results/NAME/summary.json   an experiment, beside its report
+ *   results/NAME/shows.md       what it shows, by a person
+ *
+ * The same results always give the same text: a test holds the document in the repository against them.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describeMachine, load } from '../machine.ts';
-import { type Figure, number, type Row, type RowResult, reached, seriesText } from '../row.ts';
+import { DiskswarmError } from '@diskswarm/core';
+import { readSummary } from '../results/kept-summary.ts';
+import { readShows } from '../results/shows.ts';
 import { ROWS } from '../rows/index.ts';
-import { figureText, targetText } from './text.ts';
+import { experimentSection, type KeptExperiment } from './experiment-section.ts';
+import { RECORD_FORMAT, type RowRecord } from './row-record.ts';
+import { rowSection, summaryTable } from './row-section.ts';
 
-const DOCUMENT = fileURLToPath(new URL('../../../../docs/BENCHMARKS.md', import.meta.url));
-const NOBODY_WROTE = '(nobody has written down why yet)';
-
-/** What the markers of a section carry. */
-interface Summary {
-  readonly name: string;
-  readonly figures: readonly Figure[];
-}
-
-interface Section {
-  readonly summary: Summary;
-  readonly text: string;
-}
-
-/** Puts a row's result in place of its earlier one. */
-export async function renewDocument(row: Row, result: RowResult): Promise<void> {
-  const before = await readFile(DOCUMENT, 'utf8').catch(() => '');
-  const facts = {
-    date: new Date().toISOString().slice(0, 16).replace('T', ' '),
-    machine: describeMachine(),
-    load: load(),
-  };
-  await writeFile(DOCUMENT, renewed(before, row, result, facts));
-}
-
-/** The document with the row's section renewed. */
-export function renewed(
-  before: string,
-  row: Row,
-  result: RowResult,
-  facts: { date: string; machine: string; load: number },
-): string {
-  const sections = parseSections(before);
-  sections.set(row.name, {
-    summary: { name: row.name, figures: result.figures },
-    text: sectionText(row, result, facts, reasonOf(before, row.name)),
-  });
-  const ordered = ROWS.flatMap(({ name }) => sections.get(name) ?? []);
-  return [HEAD, summaryTable(ordered), ...ordered.map(({ text }) => text), ''].join('\n');
-}
+const DOCS = fileURLToPath(new URL('../../../../docs/', import.meta.url));
+/** Of the repository. */
+export const RESULTS = join(DOCS, 'results');
+export const DOCUMENT = join(DOCS, 'BENCHMARKS.md');
+const MICRO = 'micro';
 
 const HEAD = `# Benchmarks
 
 How fast, how small and how quick diskswarm is beside other people's programs, measured in the same run on the same data.
-\`pnpm bench\` measures everything and writes this file; \`pnpm bench ROW\` renews one section. Everything but the texts after
-"Why" is generated.
+This file is generated from [results](results): \`pnpm bench\` measures the rows, \`pnpm bench ROW\` one of them, \`diskswarm bench\` the
+experiments ([BENCH.md](BENCH.md)), and \`pnpm bench --document\` only writes it anew.
 
 Figures are medians over rounds in which all subjects take turns, ratios are formed within a round, and the lowest and
 highest round stand in brackets. Absolute figures depend on the machine and on what else it did; ratios are what counts.
@@ -64,70 +38,69 @@ highest round stand in brackets. Absolute figures depend on the machine and on w
 ## Summary
 `;
 
-function summaryTable(sections: readonly Section[]): string {
-  const lines = ['| what | measured | reach | |', '| --- | --- | --- | --- |'];
-  for (const { summary } of sections) {
-    for (const figure of summary.figures) {
-      const holds = reached(figure);
-      const verdict = holds === null ? '' : holds ? 'reached' : `missed, see [why](#${summary.name})`;
-      lines.push(
-        `| ${figure.label} | ${figureText(figure)} | ${targetText(figure).slice(2) || 'stated'} | ${verdict} |`,
-      );
-    }
+/** Keeps a run of a row in place of its earlier one. */
+export async function keepRow(record: RowRecord, results: string = RESULTS): Promise<void> {
+  await mkdir(join(results, MICRO), { recursive: true });
+  await writeFile(join(results, MICRO, `${record.row}.json`), `${JSON.stringify(record, null, 1)}\n`);
+}
+
+/** Writes the repository's document. */
+export async function renewDocument(): Promise<void> {
+  await writeFile(DOCUMENT, await documentOf(RESULTS));
+}
+
+/** Whether a folder is an experiment's among the results of the repository. */
+export function isKept(path: string): boolean {
+  return dirname(resolve(path)) === RESULTS && existsSync(path);
+}
+
+/** The document that a folder of results makes. @throws DiskswarmError FORMAT_INVALID, STATE_VERSION with the file's name */
+export async function documentOf(results: string): Promise<string> {
+  const records = await rowsOf(results);
+  const sections = await Promise.all(
+    records.map(async (record) => rowSection(record, await textOf(join(results, MICRO, `${record.row}.why.md`)))),
+  );
+  const experiments = await experimentsOf(results);
+  const parts = [HEAD, summaryTable(records), ...sections];
+  if (experiments.length > 0) parts.push('## Experiments\n', ...experiments.map(experimentSection));
+  return parts.join('\n');
+}
+
+async function rowsOf(results: string): Promise<readonly RowRecord[]> {
+  const records: RowRecord[] = [];
+  for (const { name } of ROWS) {
+    const file = join(results, MICRO, `${name}.json`);
+    const text = await textOf(file);
+    if (text !== '') records.push(parseRecord(text, file));
   }
-  return `${lines.join('\n')}\n`;
+  return records;
 }
 
-function sectionText(
-  row: Row,
-  result: RowResult,
-  facts: { date: string; machine: string; load: number },
-  reason: string,
-): string {
-  const missed = result.figures.some((figure) => reached(figure) === false);
-  const lines = [
-    `<!-- row ${JSON.stringify({ name: row.name, figures: result.figures } satisfies Summary)} -->`,
-    `## ${row.name}`,
-    '',
-    `${row.title}. To reach: ${row.target}.`,
-    '',
-    `\`pnpm bench ${row.name}\`, ${facts.date} UTC, on ${facts.machine}; load ${number(facts.load)} at the end.`,
-    '',
-    '| what | subject | median ± half the range | rounds |',
-    '| --- | --- | --- | --- |',
-    ...result.series.map(
-      (series) => `| ${series.measure} | ${series.subject} | ${seriesText(series)} | ${series.values.length} |`,
-    ),
-    '',
-    ...result.checks.map((text) => `- Checked: ${text}`),
-    ...result.notes.map((text) => `- ${text}`),
-    '',
-  ];
-  const known = reason !== '' && reason !== NOBODY_WROTE;
-  if (missed || known)
-    lines.push(
-      '**Why:**',
-      `<!-- reason ${row.name} -->`,
-      reason === '' ? NOBODY_WROTE : reason,
-      '<!-- /reason -->',
-      '',
-    );
-  lines.push('<!-- /row -->');
-  return lines.join('\n');
-}
-
-function parseSections(text: string): Map<string, Section> {
-  const sections = new Map<string, Section>();
-  for (const match of text.matchAll(/^<!-- row (\{.*\}) -->\n[\s\S]*?^<!-- \/row -->$/gm)) {
-    const summary = JSON.parse(match[1] as string) as Summary;
-    sections.set(summary.name, { summary, text: match[0] });
+function parseRecord(text: string, file: string): RowRecord {
+  let record: RowRecord;
+  try {
+    record = JSON.parse(text) as RowRecord;
+  } catch (error) {
+    throw new DiskswarmError('FORMAT_INVALID', `${file} is damaged: ${(error as Error).message}`, { cause: error });
   }
-  return sections;
+  if (record.format === RECORD_FORMAT) return record;
+  throw new DiskswarmError('STATE_VERSION', `${file} was written by another version of the bench`);
 }
 
-function reasonOf(text: string, name: string): string {
-  const from = text.indexOf(`<!-- reason ${name} -->\n`);
-  if (from < 0) return '';
-  const start = from + `<!-- reason ${name} -->\n`.length;
-  return text.slice(start, text.indexOf('\n<!-- /reason -->', start)).trim();
+/** Small runs show that everything works; they have no place among figures. */
+async function experimentsOf(results: string): Promise<readonly KeptExperiment[]> {
+  const entries = await readdir(results, { withFileTypes: true }).catch(() => []);
+  const names = entries.filter((entry) => entry.isDirectory() && entry.name !== MICRO).map(({ name }) => name);
+  const kept: KeptExperiment[] = [];
+  for (const name of names.sort()) {
+    const path = join(results, name);
+    const summary = await readSummary(path);
+    if (summary === null || summary.manifest.experiment.smoke) continue;
+    kept.push({ name, ...summary, shows: await readShows(path) });
+  }
+  return kept;
+}
+
+async function textOf(file: string): Promise<string> {
+  return (await readFile(file, 'utf8').catch(() => '')).trim();
 }

@@ -2,8 +2,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AgentHost } from '../hosts/agent-host.ts';
-import { copyOut } from '../hosts/nbd-servers.ts';
-import { hashFile, writeImage } from '../image.ts';
+import { checkExport } from '../hosts/nbd-servers.ts';
+import { writeImage } from '../image.ts';
 import { interleave } from '../interleave.ts';
 import { run } from '../programs.ts';
 import { check, type Row, ratioFigure, type Series } from '../row.ts';
@@ -72,9 +72,7 @@ export const importRow: Row = {
 };
 
 async function checkContent(host: AgentHost, folder: string, image: string): Promise<void> {
-  const copy = join(folder, 'copy.raw');
-  await copyOut(await host.attach('bench0', { readOnly: true }), copy);
-  check((await hashFile(copy)) === (await hashFile(image)), 'what was imported is not what the image holds');
-  await rm(copy);
+  const uri = await host.attach('bench0', { readOnly: true });
+  await checkExport(uri, image, join(folder, 'copy.raw'), 'what was imported is not what the image holds');
   await host.call('disk.detach', { name: 'bench0' });
 }

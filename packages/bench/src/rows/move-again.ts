@@ -1,10 +1,14 @@
 /** A guest that moves back to where its disk was before: what is still the same does not travel again. */
-import { moveByAgents, startHosts } from '../hosts/moves.ts';
+import type { GuestArtefacts } from '@diskswarm/guest';
+import { GuestLine } from '../hosts/guest-line.ts';
+import { type Hosts, moveByAgents, startHosts, startMachine } from '../hosts/moves.ts';
 import { type Row, ratioFigure } from '../row.ts';
 import { commonSeries, MOVE_CHECKS, MOVE_NOTES, MOVE_PROGRAMS, moveGuest, onLine, takeTurns } from './move-parts.ts';
 
-/** About a quarter of the data on the disk. */
-const RENEWED_MIB = 54;
+/** A quarter of the data on the disk. */
+const RENEWED_MIB = 50;
+/** As fast as it goes. */
+const FAST_KIB = 51_200;
 
 export const moveAgain: Row = {
   name: 'move-again',
@@ -14,7 +18,7 @@ export const moveAgain: Row = {
   needsRoot: true,
   rounds: 3,
   async run({ folder, smoke, rounds, log }) {
-    const artefacts = await moveGuest(smoke ? { sizeMib: 96, contentMib: 24 } : { sizeMib: 256, contentMib: 160 }, log);
+    const artefacts = await moveGuest(smoke ? { sizeMib: 96, contentMib: 24 } : { sizeMib: 256, contentMib: 154 }, log);
     const renewedMib = smoke ? 8 : RENEWED_MIB;
     const moves = await onLine({ mbit: 100, roundTripMs: 0 }, async (line) => {
       const there = { 'first time': [], back: [] } as Record<string, Awaited<ReturnType<typeof moveByAgents>>[]>;
@@ -26,10 +30,12 @@ export const moveAgain: Row = {
             const hosts = await startHosts(options.folder, line);
             await hosts.from.import(artefacts.rootImage, 'root');
             await hosts.from.invite(hosts.to, 'root');
+            await renew(hosts, artefacts, renewedMib);
             const first = await moveByAgents({ ...options, hosts, writesKib: 0, mode: 'hybrid' });
             there['first time']!.push(first);
             const back = { from: hosts.to, to: hosts.from };
-            there.back!.push(await moveByAgents({ ...options, hosts: back, writesKib: 0, renewedMib, mode: 'hybrid' }));
+            await renew(back, artefacts, renewedMib);
+            there.back!.push(await moveByAgents({ ...options, hosts: back, writesKib: 0, mode: 'hybrid' }));
             await hosts.from.stop();
             await hosts.to.stop();
             return first;
@@ -52,8 +58,23 @@ export const moveAgain: Row = {
       checks: MOVE_CHECKS,
       notes: [
         ...MOVE_NOTES,
-        `Between the two moves the guest wrote ${renewedMib} MiB anew. Both figures contain the memory.`,
+        `Between the two moves the guest wrote ${renewedMib} MiB anew and was started again. Both figures contain the memory.`,
       ],
     };
   },
 };
+
+/** Boots the machine at the first host, has it write its region anew with random blocks, and switches it off. */
+async function renew(hosts: Hosts, artefacts: GuestArtefacts, mib: number): Promise<void> {
+  const lineOf = await startMachine(hosts, artefacts);
+  const guest = new GuestLine();
+  try {
+    await guest.attach(lineOf(hosts.from));
+    await guest.ready;
+    await guest.say('rewrite', mib, FAST_KIB);
+    await guest.say('rest');
+  } finally {
+    guest.close();
+    await hosts.from.call('vm.stop', { name: 'desk', force: true });
+  }
+}

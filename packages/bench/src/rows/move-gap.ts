@@ -1,5 +1,6 @@
 /** What a guest's user notices: the longest silence of a ticker while its machine moves, over four lines and in two ways. */
-import { type Move, moveByAgents } from '../hosts/moves.ts';
+import type { Move } from '../hosts/measure-move.ts';
+import { moveByAgents } from '../hosts/moves.ts';
 import { type Figure, type Row, valueFigure } from '../row.ts';
 import { commonSeries, MOVE_CHECKS, MOVE_NOTES, MOVE_PROGRAMS, moveGuest, onLine, takeTurns } from './move-parts.ts';
 
@@ -18,7 +19,7 @@ export const moveGap: Row = {
   needsRoot: true,
   rounds: 3,
   async run({ folder, smoke, rounds, log }) {
-    const artefacts = await moveGuest({ sizeMib: 32, contentMib: 8 }, log);
+    const artefacts = await moveGuest({ sizeMib: 96, contentMib: 8 }, log);
     const figures: Figure[] = [];
     const moves: Record<string, readonly Move[]> = {};
     for (const line of smoke ? LINES.slice(0, 1) : LINES) {

@@ -1,5 +1,6 @@
 /** An idle guest moved with its disk, which nobody else holds anything of, beside QEMU's own mirror. */
-import { moveByAgents, moveByMirror } from '../hosts/moves.ts';
+import { moveByAgents } from '../hosts/moves.ts';
+import { moveByMirror } from '../hosts/qemu-moves.ts';
 import { type Row, ratioFigure } from '../row.ts';
 import { commonSeries, MOVE_CHECKS, MOVE_NOTES, MOVE_PROGRAMS, moveGuest, onLine, takeTurns } from './move-parts.ts';
 

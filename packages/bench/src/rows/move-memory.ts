@@ -1,5 +1,6 @@
 /** The ways that a machine's memory can move, beside each other: what each costs, from which the defaults were chosen. */
-import { type AgentMoveOptions, type Move, moveByAgents } from '../hosts/moves.ts';
+import type { Move } from '../hosts/measure-move.ts';
+import { type AgentMoveOptions, moveByAgents } from '../hosts/moves.ts';
 import { type Figure, type Row, valueFigure } from '../row.ts';
 import {
   commonSeries,

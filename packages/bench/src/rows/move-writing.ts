@@ -1,5 +1,7 @@
 /** A guest that rewrites a region all the time, moved with its disk, beside QEMU's own mirror and beside the memory alone. */
-import { type Move, moveByAgents, moveByMirror, moveMemoryAlone } from '../hosts/moves.ts';
+import type { Move } from '../hosts/measure-move.ts';
+import { moveByAgents } from '../hosts/moves.ts';
+import { moveByMirror, moveMemoryAlone } from '../hosts/qemu-moves.ts';
 import { type Row, ratioFigure, valueFigure } from '../row.ts';
 import {
   commonSeries,

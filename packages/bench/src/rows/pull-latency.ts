@@ -2,10 +2,10 @@
 import { join } from 'node:path';
 import { fio } from '../fio.ts';
 import type { AgentHost } from '../hosts/agent-host.ts';
-import { copyOut } from '../hosts/nbd-servers.ts';
-import { hashFile, writeImage } from '../image.ts';
+import { checkExport } from '../hosts/nbd-servers.ts';
+import { writeImage } from '../image.ts';
 import { interleave } from '../interleave.ts';
-import { check, type Row, ratioFigure, type Series, valueFigure } from '../row.ts';
+import { type Row, ratioFigure, type Series, valueFigure } from '../row.ts';
 import { pullOnce, startPair } from './wire.ts';
 
 const CACHED_BYTES = 512 * 2 ** 20;
@@ -92,9 +92,7 @@ async function attachCached(host: AgentHost, folder: string, sizeBytes: number):
   await writeImage(image, { sizeBytes, seed: 5, zeroShare: 0, holes: false });
   await host.import(image, 'cached');
   const uri = await host.attach('cached');
-  const copy = join(folder, 'copy.raw');
-  await copyOut(uri, copy);
-  check((await hashFile(copy)) === (await hashFile(image)), 'the cached disk is not what the image holds');
+  await checkExport(uri, image, join(folder, 'copy.raw'), 'the cached disk is not what the image holds');
   return uri;
 }
 

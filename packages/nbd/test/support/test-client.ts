@@ -1,7 +1,13 @@
 /**
  * The client's side of a session in one thread: builds messages by hand and takes replies apart, sharing no code with the server.
  */
-import { type ExportHandle, NbdSession, type SessionLimits, type WriteGate } from '../../src/index.ts';
+import {
+  type ExportHandle,
+  NbdSession,
+  type RequestCounter,
+  type SessionLimits,
+  type WriteGate,
+} from '../../src/index.ts';
 import type { MemoryBacking } from './memory-backing.ts';
 
 export interface Reply {
@@ -116,15 +122,22 @@ export class TestClient {
   /** A client in transmission on the first export, the handshake's bytes taken away. */
   static in(
     backing: MemoryBacking,
-    options: { structured?: boolean; contexts?: string[]; limits?: SessionLimits; gate?: WriteGate } = {},
+    options: {
+      structured?: boolean;
+      contexts?: string[];
+      limits?: SessionLimits;
+      gate?: WriteGate;
+      counter?: RequestCounter;
+    } = {},
   ) {
-    const { gate } = options;
+    const { gate, counter } = options;
     const handle = {
       name: 'disk',
       description: '',
       backing,
       multiConn: false,
       ...(gate === undefined ? {} : { gate }),
+      ...(counter === undefined ? {} : { counter }),
     };
     const client = new TestClient([handle], options.limits);
     client.push(CLIENT_FLAGS);

@@ -21,6 +21,8 @@ export interface PeerModel {
   readonly oneWayUs: number;
   readonly upBytesPerUs: number;
   has(want: Want): boolean;
+  /** How long a request waits there until it is looked at, or its answer here: a busy machine. */
+  delayUs?(nowUs: number): number;
   certainty?: 'has' | 'unknown';
   behaviour?: 'serve' | 'reject' | 'corrupt' | 'silent';
 }
@@ -92,6 +94,11 @@ export class Network {
       this.#perform(effect);
       if (effect.type === 'request' && effect.lane === 'bulk') this.#checkCredit(effect.peer);
     }
+  }
+
+  /** Somebody else's bytes enter the downlink, until so much waits in it. */
+  fillDownlink(queueUs: number): void {
+    this.#freeAtUs = Math.max(this.#freeAtUs, this.nowUs + queueUs);
   }
 
   /** Bytes under way now, as the network sees it. */
@@ -171,7 +178,7 @@ export class Network {
     peer.asked.set(want.key, job);
     if (peer.asked.size > SCHEDULER_LIMITS.requestsPerPeer) this.broken.push('too many requests at one peer');
     const life = peer.life;
-    this.after(peer.model.oneWayUs, () => {
+    this.after(peer.model.oneWayUs + (peer.model.delayUs?.(this.nowUs) ?? 0), () => {
       if (peer.life !== life) return;
       peer.jobs.push(job);
       this.#serve(id, peer);

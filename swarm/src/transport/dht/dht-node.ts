@@ -24,6 +24,8 @@ export interface DhtNodeOptions {
 const MAX_DHT_HANDSHAKES = 128;
 /** From a first word to a connection, or to nothing. */
 const HANDSHAKE_MS = 10_000;
+/** How long a hole is punched into a NAT that draws its ports: some hundred tries, where luck decides. */
+const RANDOM_PUNCH_MS = 36_000;
 /** How long a goodbye may take. */
 const GOODBYE_MS = 2_000;
 /** Hosts whose way in is remembered from the answer that named them; the oldest goes. */
@@ -54,7 +56,7 @@ export class DhtNode implements Dht {
   start(onConnection: (connection: Connection) => void): Listener {
     const { bootstrap, host } = this.#options;
     this.#accept = onConnection;
-    this.#dht = new HyperDHT({
+    this.#dht = new Node({
       ...(bootstrap === undefined ? {} : { bootstrap: bootstrap.map(parseAddress) }),
       ...(host === null ? {} : { host }),
       keyPair: this.#keyPair,
@@ -121,7 +123,10 @@ export class DhtNode implements Dht {
     await this.#dht?.unannounce(topic, this.#keyPair).catch(() => undefined);
   }
 
-  /** Opens one more connection to a host; the way through NATs is found once and used again. PEER_UNREACHABLE, ABORTED. */
+  /**
+   * Opens one more connection to a host; the way through NATs is found once and used again. `timeoutMs` is for the host to be found
+   * and to answer; where a NAT draws its ports, punching may then take longer. PEER_UNREACHABLE, ABORTED.
+   */
   dial(address: Address, { signal, timeoutMs }: { signal?: AbortSignal; timeoutMs: number }): Promise<Connection> {
     const key = dhtKeyOf(address);
     const dht = this.#dht;
@@ -129,23 +134,33 @@ export class DhtNode implements Dht {
       new DiskswarmError('PEER_UNREACHABLE', `no connection to ${address}`, { data: { address }, cause });
     if (signal?.aborted) return Promise.reject(new DiskswarmError('ABORTED', 'the dial was given up'));
     if (key === null || dht === null) return Promise.reject(unreachable());
+    let more = (): void => undefined;
     const stream = dht.connect(key, {
       keyPair: this.#keyPair,
       reusableSocket: true,
       localConnection: false,
       createSecretStream: createNoiseStream,
       relayAddresses: this.#hints.get(toHex(key)) ?? [],
+      holepunch: (...nats) => {
+        if (nats.includes(HyperDHT.FIREWALL.RANDOM)) more();
+        return true;
+      },
     });
     return new Promise((resolve, reject) => {
       let cause: Error | undefined;
       const end = (): void => void stream.destroy();
-      const timer = setTimeout(end, timeoutMs);
+      let timer = setTimeout(end, timeoutMs);
+      more = () => {
+        clearTimeout(timer);
+        timer = setTimeout(end, Math.max(timeoutMs, RANDOM_PUNCH_MS));
+      };
       const closed = (): void => {
         settled();
         if (signal?.aborted) reject(new DiskswarmError('ABORTED', 'the dial was given up', { cause }));
         else reject(unreachable(cause));
       };
       const settled = (): void => {
+        more = () => undefined;
         clearTimeout(timer);
         signal?.removeEventListener('abort', end);
         stream.off('close', closed);
@@ -180,5 +195,20 @@ export class DhtNode implements Dht {
     this.#hints.delete(key);
     if (this.#hints.size >= MAX_DHT_HINTS) this.#hints.delete(this.#hints.keys().next().value!);
     this.#hints.set(key, nodes.slice(0, MAX_HINT_NODES));
+  }
+}
+
+/**
+ * Remembers no ways over its own socket, which need no punching. The library tries them outside of any catch: a host that was reached
+ * so and went away would end this process when it is dialled again. It would also keep one for each key it ever met.
+ */
+class Node extends HyperDHT {
+  constructor(options: HyperDHT.Options) {
+    super(options);
+    const { routes } = this._socketPool;
+    const remember = routes._onconnect.bind(routes);
+    routes._onconnect = (key, rawStream) => {
+      if (rawStream.socket !== this.socket) remember(key, rawStream);
+    };
   }
 }

@@ -47,6 +47,16 @@ declare module 'hyperdht' {
     interface HandshakePayload {
       readonly relayThrough: object | null;
     }
+    interface Options {
+      bootstrap?: readonly NodeAddress[];
+      host?: string;
+      port?: number;
+      ephemeral?: boolean;
+      keyPair?: KeyPair;
+    }
+    interface Routes {
+      _onconnect(publicKey: Buffer, rawStream: { readonly socket: object }): void;
+    }
     interface Server {
       readonly relayAddresses: readonly NodeAddress[];
       listen(keyPair: KeyPair): Promise<Server>;
@@ -55,14 +65,14 @@ declare module 'hyperdht' {
   }
 
   class HyperDHT {
-    constructor(options: {
-      bootstrap?: readonly HyperDHT.NodeAddress[];
-      host?: string;
-      port?: number;
-      ephemeral?: boolean;
-      keyPair?: HyperDHT.KeyPair;
-    });
+    constructor(options: HyperDHT.Options);
+    /** The node's own; those that punch are others. */
+    readonly socket: object;
+    /** Ways on which other hosts were reached, by their keys. */
+    readonly _socketPool: { readonly routes: HyperDHT.Routes };
     static keyPair(): HyperDHT.KeyPair;
+    /** What a NAT does with ports. */
+    static readonly FIREWALL: { readonly RANDOM: number };
     createServer(
       options: {
         reusableSocket: boolean;
@@ -78,6 +88,8 @@ declare module 'hyperdht' {
         keyPair: HyperDHT.KeyPair;
         reusableSocket: boolean;
         localConnection?: boolean;
+        /** Asked before punching begins, with what the NATs of both are; false gives it up. */
+        holepunch?(remoteNat: number, localNat: number): boolean;
         createSecretStream: CreateSecretStream;
         relayAddresses: readonly HyperDHT.NodeAddress[];
       },
