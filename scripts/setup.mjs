@@ -19,7 +19,13 @@ const STAMP = join(root, 'node_modules', '.diskswarm-setup');
 function dependencyDigest() {
   const folders = ['.', 'swarm', 'tracker', 'host-agent', 'test'];
   for (const name of readdirSync(join(root, 'packages')).sort()) folders.push(join('packages', name));
-  const files = [...folders.map((folder) => join(folder, 'package.json')), 'pnpm-lock.yaml', 'pnpm-workspace.yaml'];
+  const patches = readdirSync(join(root, 'patches')).sort();
+  const files = [
+    ...folders.map((folder) => join(folder, 'package.json')),
+    'pnpm-lock.yaml',
+    'pnpm-workspace.yaml',
+    ...patches.map((name) => join('patches', name)),
+  ];
   const hash = createHash('sha256');
   for (const file of files) {
     if (existsSync(join(root, file))) hash.update(`${file}\0`).update(readFileSync(join(root, file)));
