@@ -5,9 +5,9 @@
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { freePort } from './ports.ts';
 import { eventually, program } from './processes.ts';
 
 const QUIET = [
@@ -30,18 +30,6 @@ export function spaceOfItsOwn(t: ExecutionContext): { readonly address: string; 
   return { address, prefix: ['ip', 'netns', 'exec', name] };
 }
 
-/** A port that nobody listens at just now. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
-
 /** Downloads with aria2c; the folder it is in. */
 export async function downloadWithAria(
   torrent: string,
@@ -49,17 +37,7 @@ export async function downloadWithAria(
   prefix: readonly string[] = [],
 ): Promise<string> {
   fs.mkdirSync(folder, { recursive: true });
-  const ports = `--listen-port=${await freePort()}`;
-  await program([
-    ...prefix,
-    'aria2c',
-    `--dir=${folder}`,
-    '--seed-time=0',
-    '--file-allocation=none',
-    ports,
-    ...QUIET,
-    torrent,
-  ]);
+  await program([...prefix, 'aria2c', `--dir=${folder}`, '--seed-time=0', '--file-allocation=none', ...QUIET, torrent]);
   return folder;
 }
 
@@ -70,7 +48,6 @@ export async function seedWithAria(
   folder: string,
   limit = '0',
 ): Promise<() => Promise<void>> {
-  const ports = `--listen-port=${await freePort()}`;
   const rate = `--max-upload-limit=${limit}`;
   return daemon(t, [
     'aria2c',
@@ -78,7 +55,6 @@ export async function seedWithAria(
     '--seed-ratio=0.0',
     '--check-integrity=true',
     rate,
-    ports,
     ...QUIET,
     torrent,
   ]);

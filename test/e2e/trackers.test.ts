@@ -6,10 +6,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { announce, get, makeSwarm, type Swarm } from './announces.ts';
+import { freePort } from './ports.ts';
 import { type Daemon, eventually, type Json, startTracker, temporaryFolder } from './processes.ts';
 
 async function statsOf(tracker: Daemon): Promise<Json> {
@@ -57,17 +57,14 @@ test('a tracker that is killed has the news again, refuses what was old before, 
 /** A Redis of the test's own, which forgets everything when it is killed. */
 async function makeRedis(t: ExecutionContext): Promise<{ url: string; start(): Promise<void>; kill(): Promise<void> }> {
   const folder = temporaryFolder(t);
-  const finder = net.createServer().listen(0, '127.0.0.1');
-  await once(finder, 'listening');
-  const { port } = finder.address() as net.AddressInfo;
-  finder.close();
+  const port = await freePort();
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'];
   let child: ChildProcess | null = null;
   const kill = async (): Promise<void> => {
     const running = child;
     child = null;
-    if (running === null) return;
-    const ended = once(running, 'close');
+    if (running === null || running.exitCode !== null) return;
+    const ended = once(running, 'exit');
     running.kill('SIGKILL');
     await ended;
   };
@@ -79,6 +76,7 @@ async function makeRedis(t: ExecutionContext): Promise<{ url: string; start(): P
       said += String(text);
       if (said.includes('Ready to accept connections')) return;
     }
+    throw new Error(`redis-server ended: ${said}`);
   };
   return { url: `redis://127.0.0.1:${port}`, start, kill };
 }

@@ -2,7 +2,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeCanonical } from '@diskswarm/core';
@@ -14,19 +13,10 @@ const PIECE_BYTES = 16 * 1024;
 /** aria2c asks by datagram only with its DHT on; on loopback and with a private torrent it finds nobody there. */
 const COMMON = ['--interface=127.0.0.1', '--enable-dht=true', '--enable-dht6=false', '--bt-enable-lpd=false'];
 
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-async function aria2(t: ExecutionContext, folder: string, torrent: string, more: string[]): Promise<ChildProcess> {
-  const ports = [`--listen-port=${await freePort()}`, `--dht-listen-port=${await freePort()}`];
+/** It takes ports that are free by itself. */
+function aria2(t: ExecutionContext, folder: string, torrent: string, more: string[]): ChildProcess {
   const files = [`--dir=${folder}`, `--dht-file-path=${join(folder, 'dht.dat')}`, '--file-allocation=none'];
-  const child = spawn('aria2c', ['--no-conf', ...COMMON, ...ports, ...files, ...more, torrent], { stdio: 'ignore' });
+  const child = spawn('aria2c', ['--no-conf', ...COMMON, ...files, ...more, torrent], { stdio: 'ignore' });
   t.teardown(() => {
     child.kill('SIGKILL');
   });
@@ -60,9 +50,9 @@ const download = test.macro<[(tracker: Tracker) => string]>(async (t, urlOf) => 
   const torrent = join(seeding!, 'file.torrent');
   await writeFile(join(seeding!, 'file'), content);
   await writeFile(torrent, encodeCanonical({ announce: urlOf(tracker), info }));
-  await aria2(t, seeding!, torrent, ['--bt-seed-unverified=true', '--seed-ratio=0.0']);
+  aria2(t, seeding!, torrent, ['--bt-seed-unverified=true', '--seed-ratio=0.0']);
   await until(() => tracker.counts.peers === 1);
-  const loader = await aria2(t, loading!, torrent, ['--seed-time=0']);
+  const loader = aria2(t, loading!, torrent, ['--seed-time=0']);
   t.is(await new Promise((resolve) => loader.once('close', resolve)), 0);
   t.deepEqual(await readFile(join(loading!, 'file')), Buffer.from(content));
   t.is(tracker.counts.peers, 1, 'the one that had what it wanted said goodbye');

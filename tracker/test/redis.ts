@@ -1,11 +1,11 @@
 /** A Redis of the test's own, which forgets everything when it is killed. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { freePort } from './ports.ts';
 
 /** `start` brings it back after `kill`, `resume` after `hang`. */
 export interface TestRedis {
@@ -17,20 +17,16 @@ export interface TestRedis {
   resume(): void;
 }
 
-/** One that was not started yet; it ends with the test. */
-export async function makeRedis(t: ExecutionContext): Promise<TestRedis> {
+/** Starts one; it ends with the test. */
+export async function startRedis(t: ExecutionContext): Promise<TestRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'dsredis-'));
-  const finder = net.createServer().listen(0, '127.0.0.1');
-  await once(finder, 'listening');
-  const { port } = finder.address() as net.AddressInfo;
-  finder.close();
-  const options = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'];
-  let child: ReturnType<typeof spawn> | null = null;
+  let port = await freePort();
+  let child: ChildProcess | null = null;
   const kill = async (): Promise<void> => {
     const running = child;
     child = null;
-    if (running === null) return;
-    const ended = once(running, 'close');
+    if (running === null || running.exitCode !== null) return;
+    const ended = once(running, 'exit');
     running.kill('SIGKILL');
     await ended;
   };
@@ -38,18 +34,33 @@ export async function makeRedis(t: ExecutionContext): Promise<TestRedis> {
     await kill();
     await rm(folder, { recursive: true, force: true });
   });
+  const start = async (): Promise<void> => {
+    const place = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder];
+    child = spawn('redis-server', [...place, '--save', '', '--appendonly', 'no'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let said = '';
+    for await (const text of child.stdout!) {
+      said += String(text);
+      if (said.includes('Ready to accept connections')) return;
+    }
+    throw new Error(`redis-server ended: ${said}`);
+  };
+  for (let tries = 1; ; tries++) {
+    try {
+      await start();
+      break;
+    } catch (error) {
+      // Somebody else was faster at that port.
+      if (tries === 5 || !String(error).includes('in use')) throw error;
+      port = await freePort();
+    }
+  }
   return {
     url: `redis://127.0.0.1:${port}`,
     kill,
     hang: () => void child?.kill('SIGSTOP'),
     resume: () => void child?.kill('SIGCONT'),
-    start: async () => {
-      child = spawn('redis-server', options, { stdio: ['ignore', 'pipe', 'inherit'] });
-      let said = '';
-      for await (const text of child.stdout!) {
-        said += String(text);
-        if (said.includes('Ready to accept connections')) break;
-      }
-    },
+    start,
   };
 }

@@ -12,7 +12,7 @@ import { SharedNews } from '../src/shared-news.ts';
 import { SharedStore } from '../src/shared-store.ts';
 import { SwarmTable } from '../src/swarm-table.ts';
 import { makeSwarm } from './news.ts';
-import { makeRedis } from './redis.ts';
+import { startRedis } from './redis.ts';
 
 const HOME = '7f000001';
 const KEY = 'diskswarm:tracker:1';
@@ -44,8 +44,7 @@ async function onShelf(url: string): Promise<Map<string, News>> {
 }
 
 test('two trackers get blobs in any order: the newest is on both, in Redis, and at one that starts later', async (t) => {
-  const redis = await makeRedis(t);
-  await redis.start();
+  const redis = await startRedis(t);
   const [one, two] = [tracker(t, redis.url), tracker(t, redis.url)];
   await until(() => one.store.ok && two.store.ok);
   const swarms = Array.from({ length: 16 }, makeSwarm);
@@ -73,8 +72,7 @@ test('two trackers get blobs in any order: the newest is on both, in Redis, and 
 });
 
 test('Redis goes and comes back with nothing: no announce is refused, and it has all the news again', async (t) => {
-  const redis = await makeRedis(t);
-  await redis.start();
+  const redis = await startRedis(t);
   const [one, two] = [tracker(t, redis.url), tracker(t, redis.url)];
   await until(() => one.store.ok && two.store.ok);
   const [before, during, both] = [makeSwarm(), makeSwarm(), makeSwarm()];
@@ -96,8 +94,7 @@ test('Redis goes and comes back with nothing: no announce is refused, and it has
 });
 
 test('a Redis that hangs holds nobody up: what was left meanwhile is there once it answers', async (t) => {
-  const redis = await makeRedis(t);
-  await redis.start();
+  const redis = await startRedis(t);
   const [one, two] = [tracker(t, redis.url), tracker(t, redis.url)];
   await until(() => one.store.ok && two.store.ok);
   const swarms = Array.from({ length: 5 }, makeSwarm);
@@ -116,8 +113,7 @@ test('a Redis that hangs holds nobody up: what was left meanwhile is there once 
 });
 
 test('ages travel: news goes a week after its last repetition, however often it is passed on', async (t) => {
-  const redis = await makeRedis(t);
-  await redis.start();
+  const redis = await startRedis(t);
   const one = tracker(t, redis.url);
   await until(() => one.store.ok);
   const [old, fresh, over] = [makeSwarm(), makeSwarm(), makeSwarm()];
@@ -140,8 +136,7 @@ test('ages travel: news goes a week after its last repetition, however often it 
 });
 
 test('Redis keeps a bounded number, and what strangers write there is no news', async (t) => {
-  const redis = await makeRedis(t);
-  await redis.start();
+  const redis = await startRedis(t);
   const stranger = createClient({ url: redis.url });
   await stranger.connect();
   t.teardown(() => stranger.destroy());

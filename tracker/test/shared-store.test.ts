@@ -8,7 +8,7 @@ import { NewsBoard } from '../src/news-board.ts';
 import { startTracker, type Tracker } from '../src/server.ts';
 import { type SharedLog, type SharedLogListener, SharedStore } from '../src/shared-store.ts';
 import { SwarmTable } from '../src/swarm-table.ts';
-import { makeRedis } from './redis.ts';
+import { startRedis } from './redis.ts';
 
 const A = 'aa'.repeat(20);
 
@@ -164,8 +164,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
 }
 
 test('two trackers on a real Redis: it goes away, nobody is turned away, and what was shared is shared again', async (t) => {
-  const redis = await makeRedis(t);
-  await redis.start();
+  const redis = await startRedis(t);
   const [one, two] = [await start(t, redis.url), await start(t, redis.url)];
   await until(async () => (await page(one, '/metrics')).includes('store_ok 1'));
   await announce(one, 7001);

@@ -3,13 +3,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeCanonical } from '@diskswarm/core';
 import { systemClock, systemRandom } from '@diskswarm/core/system';
 import test from 'ava';
 import { startTracker, type Tracker } from '../src/server.ts';
+import { freePort } from './ports.ts';
 
 const QUIET = {
   'dht-enabled': false,
@@ -18,14 +18,6 @@ const QUIET = {
   'port-forwarding-enabled': false,
   'bind-address-ipv4': '127.0.0.1',
 };
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  server.close();
-  return port;
-}
 
 async function until(holds: () => boolean): Promise<void> {
   for (let turn = 0; turn < 1500 && !holds(); turn++) await new Promise((resolve) => setTimeout(resolve, 20));
