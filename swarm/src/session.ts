@@ -70,7 +70,6 @@ export class Session {
         initiator: this.initiator,
         clock: owner.clock,
         limit: this.share.memory,
-        rttUs: () => this.#lanes.get('memory')?.rttUs ?? null,
         send: (channel, views) => this.#lanes.get('memory')?.send(channel, views),
       },
       owner.acceptStream,
@@ -116,7 +115,10 @@ export class Session {
           else this.#receive(from, kind, channel, bytes);
         },
         onControl: (from, message) => this.#control(from, message),
-        onRtt: (from, rttUs) => from.kind === 'control' && this.share.measured(rttUs),
+        onRtt: (from, rttUs) => {
+          this.#streams.measured(rttUs);
+          if (from.kind === 'control') this.share.measured(rttUs);
+        },
         onDrain: () => (kind === 'memory' ? this.#streams.drained() : this.#owner.uploads.pump()),
         onClose: (_lane, error) => this.close(error),
       },

@@ -1,9 +1,9 @@
 /**
  * Byte streams between two agents on the memory lane: what carries QEMU's migration connections.
  *
- * Either side opens; both directions flow and end on their own. Each direction is bounded by credit that the receiver grants: a small window at first,
- * then as much as the measured rate needs for the round trip, because whatever waits between two QEMUs is added to the guest's pause. A side that
- * pauses gives no more credit. The session's end resets every stream.
+ * Either side opens; both directions flow and end on their own. Each direction is bounded by credit that the receiver grants (stream-window.ts),
+ * because whatever waits between two QEMUs is added to the guest's pause. A side that pauses gives no more credit. The session's end resets every
+ * stream.
  */
 import { type Clock, DiskswarmError, type HostId, type Timer } from '@diskswarm/core';
 import {
@@ -13,9 +13,9 @@ import {
   type StreamMessage,
   StreamMessageReader,
 } from '@diskswarm/wire';
-import { FIRST_STREAM_WINDOW_BYTES, MAX_STREAM_WINDOW_BYTES, MAX_STREAMS } from './limits.ts';
+import { FIRST_STREAM_WINDOW_BYTES, MAX_STREAMS } from './limits.ts';
 import type { Gate } from './link-share.ts';
-import { RateMeter } from './rate-meter.ts';
+import { StreamWindow } from './stream-window.ts';
 
 /** What the user of a stream is told. */
 export interface StreamHandlers {
@@ -55,7 +55,6 @@ export interface StreamLane {
   readonly initiator: boolean;
   readonly clock: Clock;
   readonly limit: Gate;
-  rttUs(): number | null;
   send(channel: number, views: readonly Uint8Array[]): void;
 }
 
@@ -63,6 +62,7 @@ export class Streams {
   readonly #lane: StreamLane;
   readonly #accept: StreamAcceptor;
   readonly #streams = new Map<number, LaneStream>();
+  readonly #window: StreamWindow;
   /** Odd at the side that dialled. */
   #next: number;
   /** Highest number of the other side. */
@@ -71,6 +71,7 @@ export class Streams {
 
   constructor(lane: StreamLane, accept: StreamAcceptor) {
     this.#lane = lane;
+    this.#window = new StreamWindow(lane.clock);
     this.#accept = accept;
     this.#next = lane.initiator ? 1 : 2;
   }
@@ -100,6 +101,11 @@ export class Streams {
       stream = this.#make(channel, '');
     }
     stream.receive(bytes);
+  }
+
+  /** A round trip to the other host was measured. */
+  measured(rttUs: number): void {
+    this.#window.measured(rttUs);
   }
 
   /** Streams that are open, of either side. */
@@ -137,7 +143,7 @@ export class Streams {
   }
 
   #make(channel: number, label: string): LaneStream {
-    const stream = new LaneStream(this.#lane, channel, label, {
+    const stream = new LaneStream(this.#lane, channel, label, this.#window, {
       opened: (opened) => (this.#streams.size > MAX_STREAMS ? null : this.#accept(opened)),
       over: () => this.#streams.delete(channel),
       limited: () => this.drained(),
@@ -161,14 +167,13 @@ class LaneStream implements PeerStream {
   readonly #lane: StreamLane;
   readonly #owner: StreamOwner;
   readonly #reader: StreamMessageReader;
-  readonly #rate: RateMeter;
+  readonly #window: StreamWindow;
   /** Written here and not sent: for want of credit, or by the limit. */
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #creditBytes = FIRST_STREAM_WINDOW_BYTES;
   /** Granted to the other side and not used. */
   #grantedBytes = FIRST_STREAM_WINDOW_BYTES;
-  #windowBytes = FIRST_STREAM_WINDOW_BYTES;
   #sentBytes = 0;
   #receivedBytes = 0;
   #paused = false;
@@ -178,12 +183,12 @@ class LaneStream implements PeerStream {
   #heardEnd = false;
   #over = false;
 
-  constructor(lane: StreamLane, channel: number, label: string, owner: StreamOwner) {
+  constructor(lane: StreamLane, channel: number, label: string, window: StreamWindow, owner: StreamOwner) {
     this.#lane = lane;
     this.channel = channel;
     this.label = label;
     this.#owner = owner;
-    this.#rate = new RateMeter(lane.clock);
+    this.#window = window;
     this.#reader = new StreamMessageReader((message) => this.#take(message));
   }
 
@@ -291,7 +296,7 @@ class LaneStream implements PeerStream {
           throw new DiskswarmError('PROTOCOL_ERROR', 'more data on a stream than was allowed');
         this.#grantedBytes -= message.bytes.length;
         this.#receivedBytes += message.bytes.length;
-        this.#rate.add(message.bytes.length);
+        this.#window.received(message.bytes.length);
         this.handlers?.onData(message.bytes);
         this.#grant();
         return;
@@ -314,13 +319,9 @@ class LaneStream implements PeerStream {
   /** Tops the other side's credit up once a quarter of the window is used. */
   #grant(): void {
     if (this.#paused || this.#over || this.#heardEnd) return;
-    const flightBytes = (2 * this.#rate.bytesPerSecond * (this.#lane.rttUs() ?? 0)) / 1e6;
-    this.#windowBytes = Math.min(
-      MAX_STREAM_WINDOW_BYTES,
-      Math.max(this.#windowBytes, FIRST_STREAM_WINDOW_BYTES + Math.ceil(flightBytes)),
-    );
-    const bytes = this.#windowBytes - this.#grantedBytes;
-    if (bytes < this.#windowBytes / 4) return;
+    const windowBytes = this.#window.bytes;
+    const bytes = windowBytes - this.#grantedBytes;
+    if (bytes < windowBytes / 4) return;
     this.#grantedBytes += bytes;
     this.#say({ kind: 'credit', bytes });
   }

@@ -89,3 +89,39 @@ test('the end of the session cuts every stream', async (t) => {
   t.deepEqual(far.heard.closed, { error: 'PEER_UNREACHABLE' });
   t.throws(() => office.swarm.openStream(home.id, 'memory', near.handlers), { code: 'PEER_UNREACHABLE' });
 });
+
+/** What is on its way, as seconds of the link, and the part of the link that was used, after a while of sending without end. */
+async function saturated(rate: number, delayMs: number): Promise<{ waitsSeconds: number; used: number }> {
+  const { world, home, office } = await connectedPair({ link: { rate, delayMs } });
+  const far = listener();
+  office.onStream = (stream) => ({ ...far.handlers(stream), onData: () => undefined });
+  const part = new Uint8Array(64 * 1024).fill(7);
+  const fill = (stream: PeerStream): void => {
+    while (stream.write(part));
+  };
+  const stream = home.swarm.openStream(office.id, 'memory', (opened) => ({
+    ...listener().handlers(opened),
+    onDrain: () => fill(opened),
+  }));
+  fill(stream);
+  await world.clock.advance(60_000);
+  const before = stream.sentBytes;
+  let waitingBytes = 0;
+  for (let second = 0; second < 30; second++) {
+    await world.clock.advance(1000);
+    waitingBytes = Math.max(waitingBytes, stream.sentBytes - far.heard.stream!.receivedBytes);
+  }
+  return { waitsSeconds: waitingBytes / rate, used: (stream.sentBytes - before) / 30 / rate };
+}
+
+for (const [words, rate, delayMs] of [
+  ['5 Mbit/s, 100 ms', 625_000, 50],
+  ['20 Mbit/s, 20 ms', 2_500_000, 10],
+  ['100 Mbit/s, 100 ms', 12_500_000, 50],
+] as const) {
+  test(`over ${words} little waits between the two however long a stream goes on, and the link is full`, async (t) => {
+    const { waitsSeconds, used } = await saturated(rate, delayMs);
+    t.true(waitsSeconds < 0.15 + (4 * delayMs) / 1000, `${waitsSeconds} s wait`);
+    t.true(used > 0.9, `${used} of the link`);
+  });
+}

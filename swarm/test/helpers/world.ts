@@ -48,9 +48,16 @@ export function serveAll(membership: TestMembership): void {
 
 /** Home serves generation one, office has dialled it and knows of it. */
 export async function connectedPair(
-  options: { seed?: number; pieces?: number; home?: HostLimits; office?: HostLimits } = {},
+  options: {
+    seed?: number;
+    pieces?: number;
+    home?: HostLimits;
+    office?: HostLimits;
+    link?: { readonly rate: number; readonly delayMs: number };
+  } = {},
 ): Promise<Pair> {
   const world = new World(options.seed);
+  Object.assign(world.network.link('home'), options.link);
   const home = await world.host('home', options.home);
   const office = await world.host('office', options.office);
   const disk = new TestDisk(home.id, world.random);
