@@ -5,7 +5,7 @@ import { faultTimesChart } from './charts/fault-times.ts';
 import { gridOf, heatMap } from './charts/heat-map.ts';
 import { movesChart } from './charts/moves.ts';
 import { timelineChart } from './charts/timeline.ts';
-import type { Measure } from './measures.ts';
+import type { Measure, MeasureName } from './measures.ts';
 import type { Cell } from './summary.ts';
 import { measuresOf } from './summary.ts';
 import { stepsOf } from './words.ts';
@@ -16,6 +16,9 @@ interface Plot {
   readonly title: string;
   readonly svg: string;
 }
+
+/** Where waits for chunks have a picture of their own, these are in it. */
+const PARTS_OF_A_FAULT: ReadonlySet<MeasureName> = new Set(['faultQueue', 'faultNetwork', 'faultVerify', 'faultStore']);
 
 /** A heading with its pictures and the cells that its table has. */
 export interface Section {
@@ -43,9 +46,6 @@ export function sectionsOf(manifest: RunManifest, cells: readonly Cell[]): reado
   }
   return links.flatMap(({ name: link }) => {
     const own = cells.filter((cell) => cell.link === link);
-    const bars = comparable(own).flatMap((measure) =>
-      plot(`${link} ${measure.name}`, `${link}: ${measure.title}`, barChart(measure, own, systems)),
-    );
     const moves = workloads.flatMap(({ label: workload }) =>
       plot(
         `${link} ${workload} moves`,
@@ -71,6 +71,10 @@ export function sectionsOf(manifest: RunManifest, cells: readonly Cell[]): reado
       `${link} waits for chunks`,
       `${link}: how long a guest waits for a chunk, and where the time goes`,
       faultTimesChart(own, systems),
+    );
+    const shown = comparable(own).filter(({ name }) => faults.length === 0 || !PARTS_OF_A_FAULT.has(name));
+    const bars = shown.flatMap((measure) =>
+      plot(`${link} ${measure.name}`, `${link}: ${measure.title}`, barChart(measure, own, systems)),
     );
     const plots = [...moves, ...bars, ...faults, ...lines];
     return own.length === 0 ? [] : [{ title: link, cells: own, plots, isMap: false }];
