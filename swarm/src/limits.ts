@@ -66,7 +66,7 @@ export const MAX_STREAMS = 64;
 /** Bytes of a stream that may be on their way before the rate is known: what waits here is added to a moving guest's pause. */
 export const FIRST_STREAM_WINDOW_BYTES = 256 * KIB;
 /** The same once a slow link is known to need less. */
-export const LEAST_STREAM_WINDOW_BYTES = 64 * KIB;
+export const LEAST_STREAM_WINDOW_BYTES = 32 * KIB;
 /** The same once a fast link over a long way needs more. */
 export const MAX_STREAM_WINDOW_BYTES = 16 * MIB;
 /** Chunks fetched at once for all disks, waiting ones included. */

@@ -296,7 +296,7 @@ class LaneStream implements PeerStream {
           throw new DiskswarmError('PROTOCOL_ERROR', 'more data on a stream than was allowed');
         this.#grantedBytes -= message.bytes.length;
         this.#receivedBytes += message.bytes.length;
-        this.#window.received(message.bytes.length);
+        this.#window.received(this.channel, message.bytes.length);
         this.handlers?.onData(message.bytes);
         this.#grant();
         return;
