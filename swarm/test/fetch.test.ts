@@ -26,6 +26,7 @@ const position = (piece: number) => ({ disk, root, piece: pieceIndex(piece) });
 
 class FakeChannel implements FetchChannel {
   readonly host: HostId;
+  readonly rttUs = null;
   readonly asked: { token: RequestToken; piece: PieceIndex; lane: string }[] = [];
   readonly cancelled: RequestToken[] = [];
   blamed: string | null = null;

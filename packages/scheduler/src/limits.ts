@@ -50,8 +50,9 @@ export const NEARNESS = {
 
 /** Times of the policy, in microseconds. */
 export const PATIENCE = {
-  /** What a peer nobody measured is expected to take. */
+  /** What a peer nobody measured is expected to take, at most: so many of its round trips, where these are known. */
   unmeasuredUs: 100_000,
+  unmeasuredRoundTrips: 10,
   /** A fault is never late before this: a garbage collection or a disk that spins up is not worth a second copy. */
   lateFloorUs: 200_000,
   /** Background has stalled after ten times what was expected, and not before this. */

@@ -89,9 +89,12 @@ export class Peer {
   /** A deadline to look for stalled requests is set. */
   watched = false;
 
-  constructor(id: HostId, tie: number) {
+  readonly #roundTripUs: (id: HostId) => number | null;
+
+  constructor(id: HostId, tie: number, roundTripUs: (id: HostId) => number | null) {
     this.id = id;
     this.tie = tie;
+    this.#roundTripUs = roundTripUs;
   }
 
   get outstandingBytes(): number {
@@ -122,6 +125,7 @@ export class Peer {
   }
 
   expectedUs(lengthBytes: number): number {
-    return this.model.expectedUs(this.outstandingBytes, lengthBytes);
+    const roundTripUs = this.model.measured ? null : this.#roundTripUs(this.id);
+    return this.model.expectedUs(this.outstandingBytes, lengthBytes, roundTripUs);
   }
 }

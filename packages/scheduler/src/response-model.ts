@@ -146,10 +146,13 @@ export class ResponseModel {
     return false;
   }
 
-  /** How long a request for `lengthBytes` takes behind `outstandingBytes`. */
-  expectedUs(outstandingBytes: number, lengthBytes: number): number {
+  /** How long a request for `lengthBytes` takes behind `outstandingBytes`; while nothing was measured, by the round trip (null: unknown). */
+  expectedUs(outstandingBytes: number, lengthBytes: number, roundTripUs: number | null = null): number {
     const baseUs = this.baseUs(lengthBytes);
-    if (baseUs === null) return PATIENCE.unmeasuredUs * (1 + outstandingBytes / lengthBytes);
+    if (baseUs === null) {
+      const guessUs = (roundTripUs ?? Number.POSITIVE_INFINITY) * PATIENCE.unmeasuredRoundTrips;
+      return Math.min(PATIENCE.unmeasuredUs, guessUs) * (1 + outstandingBytes / lengthBytes);
+    }
     // Without a rate each request under way is taken to cost as much as a whole response.
     const bytesPerUs = this.#rate.bytesPerUs ?? lengthBytes / baseUs;
     return Math.max(baseUs, (outstandingBytes + lengthBytes) / bytesPerUs);

@@ -21,6 +21,8 @@ import { Wants } from './wants.ts';
 export interface SchedulerOptions {
   /** Who may be asked for a chunk; answers at once, and its changes are announced by `claims`. */
   readonly whoHas: (want: Want) => Iterable<Holder>;
+  /** A round trip to a peer, for guessing what one takes that was asked for nothing yet; null when unknown. @default unknown */
+  readonly roundTripUs?: (peer: HostId) => number | null;
   /** Breaks ties between peers that look the same. */
   readonly random: Random;
   /** @default SCHEDULER_LIMITS.wants */
@@ -29,6 +31,7 @@ export interface SchedulerOptions {
 
 export class Scheduler {
   readonly #random: Random;
+  readonly #roundTripUs: (peer: HostId) => number | null;
   readonly #ledger = new Ledger();
   readonly #wants: Wants;
   readonly #dispatch: Dispatch;
@@ -36,8 +39,9 @@ export class Scheduler {
   readonly #bans = new Bans();
   #timerUs = Number.POSITIVE_INFINITY;
 
-  constructor({ whoHas, random, maxWants = SCHEDULER_LIMITS.wants }: SchedulerOptions) {
+  constructor({ whoHas, roundTripUs = () => null, random, maxWants = SCHEDULER_LIMITS.wants }: SchedulerOptions) {
     this.#random = random;
+    this.#roundTripUs = roundTripUs;
     this.#wants = new Wants({ whoHas, peers: this.#ledger.peers, maxWants });
     this.#dispatch = new Dispatch(this.#ledger, this.#wants);
     this.#lateness = new Lateness(this.#dispatch);
@@ -182,7 +186,7 @@ export class Scheduler {
 
   #peerUp(id: HostId): void {
     if (this.#ledger.peers.has(id)) return;
-    const peer = new Peer(id, this.#random.below(2 ** 32));
+    const peer = new Peer(id, this.#random.below(2 ** 32), this.#roundTripUs);
     peer.bannedUntilUs = this.#bans.untilUs(id);
     if (peer.bannedUntilUs > this.#dispatch.nowUs)
       this.#dispatch.alarms.set(peer.bannedUntilUs, { kind: 'banEnds', peer });

@@ -25,6 +25,22 @@ test('a fault goes to the peer that is expected to answer first', (t) => {
   t.is(last?.type === 'request' && last.peer, peerId(2));
 });
 
+test('a near peer that nobody measured gets the next fault, a far one does not', (t) => {
+  const desk = new Desk().measured(1, 20_000);
+  desk.up(2);
+  const asked = (piece: number): string[] => {
+    const said = desk.want(want(piece));
+    desk.nowUs += 20_000;
+    desk.arrived(1, piece);
+    return said;
+  };
+  t.deepEqual(asked(1), ['ask p1 1/1 fault'], 'nothing is known of it');
+  desk.roundTrips.set(peerId(2), 30_000);
+  t.deepEqual(asked(2), ['ask p1 1/2 fault']);
+  desk.roundTrips.set(peerId(2), 500);
+  t.deepEqual(asked(3), ['ask p2 1/3 fault']);
+});
+
 test('bytes already asked of a fast peer send the next fault to a slower one', (t) => {
   const desk = new Desk().measured(2);
   const asked = Array.from({ length: 20 }, (_, piece) => desk.want(want(piece))).flat();

@@ -103,7 +103,8 @@ test('a fault goes to the near host, and to the far one where that alone has it'
 });
 
 test('between the borders a peer stays what it was', (t) => {
-  const [near, other] = [new Peer(peerId(1), 1), new Peer(peerId(2), 2)];
+  const unknown = (): null => null;
+  const [near, other] = [new Peer(peerId(1), 1, unknown), new Peer(peerId(2), 2, unknown)];
   let nowUs = 0;
   /** One answer after which the peer's shortest response is this one. */
   const answers = (peer: Peer, responseUs: number): boolean => {

@@ -68,7 +68,12 @@ export class FetchEngine implements ChunkSource {
 
   constructor({ clock, random }: FetchEngineOptions) {
     this.#clock = clock;
-    this.#scheduler = new Scheduler({ random, maxWants: MAX_FETCHES, whoHas: (want) => this.#whoHas(want) });
+    this.#scheduler = new Scheduler({
+      random,
+      maxWants: MAX_FETCHES,
+      whoHas: (want) => this.#whoHas(want),
+      roundTripUs: (peer) => this.#hosts.get(peer)?.values().next().value?.rttUs ?? null,
+    });
   }
 
   /** Chunks of this disk may be asked for from now on. */

@@ -10,6 +10,8 @@ import type { RequestToken } from '../ports.ts';
 /** A peer's end of one disk, as far as fetching goes. */
 export interface FetchChannel {
   readonly host: HostId;
+  /** The last round trip that was measured to it; null before. */
+  readonly rttUs: number | null;
   /** Null when nothing can be asked there now. `base` is a chunk that is here: the answer may travel as what differs from it. */
   request(wanted: {
     generation: GenerationId;

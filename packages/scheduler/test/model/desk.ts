@@ -30,11 +30,14 @@ export class Desk {
   nowUs = 0;
   /** Who has what; by default everybody who is up has everything. */
   whoHas: (want: Want) => Iterable<Holder> = () => [...this.#up].map((peer) => ({ peer, certainty: 'has' as const }));
+  /** Round trips that are known, in microseconds. */
+  readonly roundTrips = new Map<HostId, number>();
   readonly #up = new Set<HostId>();
 
   constructor({ maxWants }: { maxWants?: number } = {}) {
     this.scheduler = new Scheduler({
       whoHas: (want) => this.whoHas(want),
+      roundTripUs: (peer) => this.roundTrips.get(peer) ?? null,
       random: seededRandom(3),
       ...(maxWants === undefined ? {} : { maxWants }),
     });
