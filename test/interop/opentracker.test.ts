@@ -2,7 +2,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import type { Address, DiskId } from '@diskswarm/core';
@@ -12,15 +11,13 @@ import { createSwarmSecret, infoHashOf, topicOf } from '@diskswarm/identity';
 import { DiskAnnouncer } from '@diskswarm/swarm';
 import { httpTracker } from '@diskswarm/swarm/transport';
 import test, { type ExecutionContext } from 'ava';
+import { freePort } from '../e2e/ports.ts';
 
 const DISK = 'd1'.repeat(32) as DiskId;
 
 /** opentracker for one swarm: Debian's serves those that are listed only. */
 async function opentracker(t: ExecutionContext, infoHash: string): Promise<string> {
-  const finder = net.createServer().listen(0, '127.0.0.1');
-  await once(finder, 'listening');
-  const { port } = finder.address() as net.AddressInfo;
-  finder.close();
+  const port = await freePort();
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'dsopentracker-'));
   fs.chmodSync(folder, 0o755);
   fs.writeFileSync(path.join(folder, 'hashes'), `${infoHash}\n`);
@@ -43,6 +40,7 @@ async function opentracker(t: ExecutionContext, infoHash: string): Promise<strin
       () => false,
     );
     if (up) return url;
+    if (child.exitCode !== null) throw new Error(`opentracker ended with ${child.exitCode}`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
