@@ -156,10 +156,22 @@ test('figures: requests that overlap are one disruption, and those before the mo
     { event: 'stall', atMs: 100, tookMs: 0 },
     { event: 'stall', atMs: 9000, tookMs: 250 },
     { event: 'end', atMs: 11_000 },
-    { event: 'moved', atMs: 11_000, wireBytes: 0, stopToResumeMs: Number.NaN },
+    ok(11_050, 10),
+    { event: 'moved', atMs: 11_100, wireBytes: 0, stopToResumeMs: Number.NaN },
   ];
   const figures = figuresOf(events, ['ok']);
   t.like(figures, { disruption: 1900, downtime: null, stalled: 250 });
+});
+
+test('figures: who had no answer by the end was disrupted until then', (t) => {
+  const events = [
+    { event: 'before', atMs: 0 },
+    ...Array.from({ length: 50 }, (_, index) => ({ event: 'ok', atMs: 100 + index * 100, tookMs: 10 })),
+    { event: 'move', atMs: 5100 },
+    { event: 'end', atMs: 12_000 },
+    { event: 'moved', atMs: 13_000, wireBytes: 0, stopToResumeMs: 6900 },
+  ];
+  t.is(figuresOf(events, ['ok']).disruption, 7000);
 });
 
 test('figures: of hosts that boot the median and the last login, what crossed the line meanwhile, and what agents tell', (t) => {

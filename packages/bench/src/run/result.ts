@@ -75,7 +75,8 @@ export function figuresOf(events: readonly RunEvent[], steps: readonly StepEvent
   const again = events.find(({ event }) => event === 'resynced');
   const kinds: readonly string[] = steps.length > 0 ? steps : ['tick'];
   const done = events.filter(({ event }) => kinds.includes(event));
-  const waits = waitsOf(done.concat(events.filter(({ event }) => event === 'failed')));
+  const answers = done.concat(events.filter(({ event }) => event === 'failed'));
+  const waits = [...waitsOf(answers), ...openWaitOf(answers, endMs)];
   const ticks = waitsOf(events.filter(({ event }) => event === 'tick'));
   const during = (wait: Wait): boolean => wait.untilMs >= startMs && wait.fromMs <= endMs;
   const before = waits.filter((wait) => wait.fromMs >= beforeMs && wait.untilMs < startMs).map(lengthOf);
@@ -194,6 +195,12 @@ function waitsOf(steps: readonly RunEvent[]): Wait[] {
     if (typeof step.tookMs === 'number') return [{ fromMs: step.atMs - step.tookMs, untilMs: step.atMs }];
     return previous === undefined ? [] : [{ fromMs: previous.atMs, untilMs: step.atMs }];
   });
+}
+
+/** Whoever had no answer by the end waited until then. */
+function openWaitOf(answers: readonly RunEvent[], endMs: number): Wait[] {
+  const lastMs = Math.max(...answers.map(({ atMs }) => atMs));
+  return answers.length > 0 && lastMs < endMs ? [{ fromMs: lastMs, untilMs: endMs }] : [];
 }
 
 /** A client that counts what comes waited where nothing did, for several counts in a row perhaps. */
