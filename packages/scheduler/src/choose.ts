@@ -2,8 +2,9 @@
  * Which peer for a chunk: whoever is expected to have delivered it first. Pure; asks nobody.
  *
  * Fault: peers known to have it before ones that may have it, ones that answer before ones that are late, then the
- * shortest expected time, which for one that nobody measured is guessed from its round trip. Background: the same among peers with credit; a peer nobody measured gets one try at once; a
- * peer that only may have the chunk is asked when nobody is known to, and a far one when no near one is there to wait for.
+ * shortest expected time, which for one that nobody measured is guessed from its round trip. Background: the same among
+ * peers with credit; a peer nobody measured gets one try at once; a peer that only may have the chunk is asked when nobody
+ * is known to, and a far one when no near one is there to wait for.
  * Now and then a far one is asked all the same: who is never asked would stay far.
  * `blocked` means somebody could be asked later without anybody's claims changing; `nobody` that nobody could.
  */

@@ -199,7 +199,7 @@ function waitsOf(steps: readonly RunEvent[]): Wait[] {
 
 /** Whoever had no answer by the end waited until then. */
 function openWaitOf(answers: readonly RunEvent[], endMs: number): Wait[] {
-  const lastMs = Math.max(...answers.map(({ atMs }) => atMs));
+  const lastMs = answers.reduce((latest, { atMs }) => Math.max(latest, atMs), Number.NEGATIVE_INFINITY);
   return answers.length > 0 && lastMs < endMs ? [{ fromMs: lastMs, untilMs: endMs }] : [];
 }
 
