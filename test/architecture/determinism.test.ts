@@ -14,7 +14,7 @@ import { findImports, lineOf, linesMatching, maskSource } from './scan.ts';
 import { repositoryRoot, type SourceFile, workspaces } from './workspace.ts';
 
 /** Real I/O is what these are for. */
-const REAL_WORKSPACES = ['host-agent', 'guest', 'nat-world', 'bench', 'test'];
+const REAL_WORKSPACES = ['host-agent', 'guest', 'nat-world', 'test-servers', 'bench', 'test'];
 
 /** The adapters between core's interfaces and the world. */
 const REAL_FILES =

@@ -19,7 +19,7 @@ export interface Limit {
 }
 
 /** What users run; tools for tests and benchmarks bound themselves. */
-const TOOLS = ['guest', 'nat-world', 'bench', 'sim', 'test'];
+const TOOLS = ['guest', 'nat-world', 'test-servers', 'bench', 'sim', 'test'];
 
 const shipped: readonly SourceFile[] = workspaces
   .filter(({ name }) => !TOOLS.includes(name))

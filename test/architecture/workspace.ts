@@ -24,6 +24,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   trace: 1,
   qmp: 1,
   nbd: 1,
+  'test-servers': 1,
   wire: 2,
   store: 2,
   disk: 2,
@@ -41,7 +42,7 @@ const LAYERS: Readonly<Record<string, number>> = {
 };
 
 /** Packages that exist to test others: they may be devDependencies anywhere above their own imports. */
-export const TEST_SUPPORT: readonly string[] = ['sim'];
+export const TEST_SUPPORT: readonly string[] = ['sim', 'test-servers'];
 
 /** A source file; `path` is relative to the repository, with forward slashes. */
 export interface SourceFile {

@@ -6,8 +6,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { freePort } from '@diskswarm/test-servers';
 import type { ExecutionContext } from 'ava';
-import { freePort } from './ports.ts';
 import { eventually, program } from './processes.ts';
 
 const QUIET = [

@@ -2,14 +2,13 @@
  * Trackers as users run them, killed and started again, alone and several on a Redis: what hosts left there stays, what was old stays
  * old, and who floods or spoofs is in nobody's way.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import { startRedis } from '@diskswarm/test-servers';
+import test from 'ava';
 import { announce, get, makeSwarm, type Swarm } from './announces.ts';
-import { freePort } from './ports.ts';
 import { type Daemon, eventually, type Json, startTracker, temporaryFolder } from './processes.ts';
 
 async function statsOf(tracker: Daemon): Promise<Json> {
@@ -54,36 +53,8 @@ test('a tracker that is killed has the news again, refuses what was old before, 
   t.deepEqual(await newsAt(tracker, swarm), three);
 });
 
-/** A Redis of the test's own, which forgets everything when it is killed. */
-async function makeRedis(t: ExecutionContext): Promise<{ url: string; start(): Promise<void>; kill(): Promise<void> }> {
-  const folder = temporaryFolder(t);
-  const port = await freePort();
-  const options = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '', '--appendonly', 'no'];
-  let child: ChildProcess | null = null;
-  const kill = async (): Promise<void> => {
-    const running = child;
-    child = null;
-    if (running === null || running.exitCode !== null) return;
-    const ended = once(running, 'exit');
-    running.kill('SIGKILL');
-    await ended;
-  };
-  t.teardown(kill);
-  const start = async (): Promise<void> => {
-    child = spawn('redis-server', options, { stdio: ['ignore', 'pipe', 'inherit'] });
-    let said = '';
-    for await (const text of child.stdout!) {
-      said += String(text);
-      if (said.includes('Ready to accept connections')) return;
-    }
-    throw new Error(`redis-server ended: ${said}`);
-  };
-  return { url: `redis://127.0.0.1:${port}`, start, kill };
-}
-
 test('two trackers on one Redis: the newest news of all, over the death of each tracker and of Redis', async (t) => {
-  const redis = await makeRedis(t);
-  await redis.start();
+  const redis = await startRedis(t);
   const start = (): Promise<Daemon> => startTracker(t, { args: ['--store', redis.url] });
   const isUp = (tracker: Daemon, store: boolean): Promise<true> =>
     eventually(`the store is ${store ? 'reached' : 'away'}`, async () => (await statsOf(tracker)).store === store);

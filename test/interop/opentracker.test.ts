@@ -10,8 +10,8 @@ import { systemClock, systemRandom } from '@diskswarm/core/system';
 import { createSwarmSecret, infoHashOf, topicOf } from '@diskswarm/identity';
 import { DiskAnnouncer } from '@diskswarm/swarm';
 import { httpTracker } from '@diskswarm/swarm/transport';
+import { freePort } from '@diskswarm/test-servers';
 import test, { type ExecutionContext } from 'ava';
-import { freePort } from '../e2e/ports.ts';
 
 const DISK = 'd1'.repeat(32) as DiskId;
 

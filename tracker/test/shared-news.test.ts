@@ -1,6 +1,7 @@
 /** News that trackers share through a real Redis: the newest stays, whoever comes first, and over everything that happens to Redis. */
 import type { Clock, Timer } from '@diskswarm/core';
 import { systemClock, systemRandom } from '@diskswarm/core/system';
+import { startRedis } from '@diskswarm/test-servers';
 import { createClient } from '@redis/client';
 import test, { type ExecutionContext } from 'ava';
 import { BLOB_LIFE_SECONDS, MAX_BLOBS } from '../src/limits.ts';
@@ -12,7 +13,6 @@ import { SharedNews } from '../src/shared-news.ts';
 import { SharedStore } from '../src/shared-store.ts';
 import { SwarmTable } from '../src/swarm-table.ts';
 import { makeSwarm } from './news.ts';
-import { startRedis } from './redis.ts';
 
 const HOME = '7f000001';
 const KEY = 'diskswarm:tracker:1';

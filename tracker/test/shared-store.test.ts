@@ -2,13 +2,13 @@
 import { type AnnounceRequest, buildAnnounceUrl, packPeer, parseAnnounceResponse } from '@diskswarm/announce';
 import type { Clock, Timer } from '@diskswarm/core';
 import { systemClock, systemRandom } from '@diskswarm/core/system';
+import { startRedis } from '@diskswarm/test-servers';
 import { createClient } from '@redis/client';
 import test, { type ExecutionContext } from 'ava';
 import { NewsBoard } from '../src/news-board.ts';
 import { startTracker, type Tracker } from '../src/server.ts';
 import { type SharedLog, type SharedLogListener, SharedStore } from '../src/shared-store.ts';
 import { SwarmTable } from '../src/swarm-table.ts';
-import { startRedis } from './redis.ts';
 
 const A = 'aa'.repeat(20);
 

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeCanonical } from '@diskswarm/core';
 import { systemClock, systemRandom } from '@diskswarm/core/system';
+import { freePort } from '@diskswarm/test-servers';
 import test from 'ava';
 import { startTracker, type Tracker } from '../src/server.ts';
-import { freePort } from './ports.ts';
 
 const QUIET = {
   'dht-enabled': false,

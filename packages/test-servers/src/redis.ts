@@ -4,8 +4,12 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ExecutionContext } from 'ava';
 import { freePort } from './ports.ts';
+
+/** Of a test, ava's or another's: what ends when it does. */
+export interface TestScope {
+  teardown(end: () => Promise<void>): void;
+}
 
 /** `start` brings it back after `kill`, `resume` after `hang`. */
 export interface TestRedis {
@@ -18,7 +22,7 @@ export interface TestRedis {
 }
 
 /** Starts one; it ends with the test. */
-export async function startRedis(t: ExecutionContext): Promise<TestRedis> {
+export async function startRedis(t: TestScope): Promise<TestRedis> {
   const folder = await mkdtemp(join(tmpdir(), 'dsredis-'));
   let port = await freePort();
   let child: ChildProcess | null = null;
