@@ -50,10 +50,11 @@ export const BENCH: BenchProgram = {
   list,
   async run(options) {
     const end = await runExperiment(options);
-    const { html } = await writeReport(end.out, null);
-    const failed = end.failed === 0 ? '' : `, ${end.failed} of them failed`;
-    const text = `${end.done} of ${end.runs} runs done${failed}; report, tables and plots: ${html}`;
-    return { document: { ...end, report: html }, text, ...(end.failed === 0 ? {} : { failure: text }) };
+    // Of all runs that are kept, whichever call did them.
+    const { html, failed } = await writeReport(end.out, null);
+    const words = failed === 0 ? '' : `; ${failed} of all runs failed`;
+    const text = `${end.done} of ${end.runs} runs done${words}; report, tables and plots: ${html}`;
+    return { document: { ...end, failed, report: html }, text, ...(failed === 0 ? {} : { failure: text }) };
   },
   async report(dir, against) {
     const { html, runs, failed, comparison, png } = await writeReport(dir, against);

@@ -7,6 +7,7 @@
 import { createCipheriv, createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { copyFile, type FileHandle, open } from 'node:fs/promises';
+import { run } from './programs.ts';
 
 const MIB = 1024 * 1024;
 const BUFFER_BYTES = 4 * MIB;
@@ -77,6 +78,11 @@ export async function writeImage(file: string, { sizeBytes, seed, zeroShare, hol
     await handle.close();
   }
   return dataBytes;
+}
+
+/** Copies an image with its holes as holes: a mirror sends those of its source as what they are, and bytes that are zero as bytes. */
+export async function copyImage(image: string, copy: string): Promise<void> {
+  await run(['cp', '--sparse=always', image, copy]);
 }
 
 /** Copies an image; of its chunks with data a share, picked by a seed, gets other bytes. */

@@ -1,11 +1,11 @@
 /** The content of a moved disk: one block that is not as it was is found, by itself and through the command. */
-import { chmod, copyFile, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdtemp, open, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { checkContent } from '../src/hosts/disk-content.ts';
 import { diskComplaint } from '../src/hosts/guest-crash.ts';
-import { writeImage } from '../src/image.ts';
+import { copyImage, haveSameBytes, writeImage } from '../src/image.ts';
 import { benchIn, ended } from './bench-command.ts';
 
 const MIB = 2 ** 20;
@@ -82,4 +82,15 @@ test.serial('a system that leaves one block behind has failed', async (t) => {
     await readFile(join(out, 'runs', '0001-freeze-copy.jsonl'), 'utf8'),
     /"broken".*1 of \d+ blocks of content differ/,
   );
+});
+
+test('a copied image has its holes still, so that a mirror need not send them', async (t) => {
+  const folder = await folderOf(t);
+  const [image, copy] = [join(folder, 'image.raw'), join(folder, 'copy.raw')];
+  await writeImage(image, { sizeBytes: 32 * MIB, seed: 3, zeroShare: 0.75, holes: true });
+  await copyImage(image, copy);
+  const allocated = async (path: string): Promise<number> => (await stat(path)).blocks * 512;
+  t.true((await allocated(copy)) <= (await allocated(image)));
+  t.true((await allocated(copy)) < 16 * MIB);
+  t.true(await haveSameBytes(image, copy));
 });

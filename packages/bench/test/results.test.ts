@@ -145,6 +145,23 @@ test('a figure that not all rounds have says so, what did not end is never the b
   t.notRegex(markdown, /every block of content/);
 });
 
+test('nothing is added to a move of the memory alone that did not end', async (t) => {
+  const path = await fakeRuns(t, FILE, (system) => ({
+    ...{ totalMs: 9000, gapMs: 1500 },
+    ...(system === 'memory-alone' ? { ended: false } : {}),
+  }));
+  await writeReport(path, null);
+  const [head = '', ...rows] = (await readFile(join(path, 'runs.csv'), 'utf8'))
+    .split('\r\n')
+    .map((line) => line.split(','));
+  const ours = rows.filter(([, system]) => system === 'diskswarm-hybrid');
+  t.is(ours.length, 3);
+  for (const row of ours) {
+    t.is(row[head.indexOf('additional (ms)')], '');
+    t.not(row[head.indexOf('disruption (ms)')], '');
+  }
+});
+
 test('a sweep over rates and round trips has maps, in which cells that are not whole are marked', async (t) => {
   const path = await fakeRuns(t, SWEEP, (system, round) =>
     system === 'mirror-background' && round === 1 ? null : { totalMs: 9000, gapMs: 100 },

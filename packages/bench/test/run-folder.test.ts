@@ -21,6 +21,20 @@ const MANIFEST = {
   versions: {},
 };
 
+test('a run that is to be done again leaves no file, so that an interrupt before that does not count as its end', async (t) => {
+  const path = await mkdtemp(join(os.tmpdir(), 'bench-folder-'));
+  t.teardown(() => rm(path, { recursive: true, force: true }));
+  const folder = await RunFolder.create(path, MANIFEST);
+  const crash = () =>
+    folder.keep(
+      PLAN[0]!,
+      async () => 'crashed',
+      (end) => end === 'crashed',
+    );
+  t.is(await crash(), 'crashed');
+  t.deepEqual([...(await folder.finished())], []);
+});
+
 test('an interrupted run leaves no file, a finished one is found again', async (t) => {
   const path = await mkdtemp(join(os.tmpdir(), 'bench-folder-'));
   t.teardown(() => rm(path, { recursive: true, force: true }));
@@ -132,8 +146,7 @@ test('figures: work against before, and disruption as the waits beyond those of 
   const events = [
     { event: 'before', atMs: 0 },
     ...steps(12_000, [8000, 9500]),
-    { event: 'tick', atMs: 8000 },
-    { event: 'tick', atMs: 8700 },
+    ...[8000, 8700, 9300, 9900, 10_500, 11_100, 11_700].map((atMs) => ({ event: 'tick', atMs })),
     { event: 'move', atMs: 6000 },
     { event: 'end', atMs: 12_000 },
     { event: 'moved', atMs: 12_000, wireBytes: 2e6, stopToResumeMs: 1400 },
@@ -161,6 +174,40 @@ test('figures: requests that overlap are one disruption, and those before the mo
   ];
   const figures = figuresOf(events, ['ok']);
   t.like(figures, { disruption: 1900, downtime: null, stalled: 250 });
+});
+
+test('figures: a film or a guest that stands still at the end has stood still until then, and no longer', (t) => {
+  const events = [
+    { event: 'before', atMs: 0 },
+    ...Array.from({ length: 50 }, (_, index) => ({ event: 'ok', atMs: 100 + index * 100, tookMs: 10 })),
+    { event: 'tick', atMs: 5000 },
+    { event: 'stall', atMs: 100, tookMs: 0 },
+    { event: 'move', atMs: 6000 },
+    { event: 'tick', atMs: 7000 },
+    { event: 'end', atMs: 11_000 },
+    { event: 'stall', atMs: 13_000, tookMs: 5000 },
+    { event: 'moved', atMs: 13_100, wireBytes: 0, stopToResumeMs: Number.NaN },
+  ];
+  t.like(figuresOf(events, ['ok']), { gap: 4000, stalled: 3000 });
+});
+
+test('figures: a disk that two ends keep the same, and a resync that did not end', (t) => {
+  const events = [
+    { event: 'before', atMs: 0 },
+    ...steps(20_000, [8000, 12_000]),
+    { event: 'move', atMs: 5000 },
+    { event: 'end', atMs: 7000, ended: true },
+    { event: 'connected', atMs: 12_000, tookMs: 5000 },
+    { event: 'resynced', atMs: 18_000, tookMs: 1500, wireBytes: 3e6, ended: true },
+    { event: 'detached', atMs: 19_000, tookMs: 250 },
+    { event: 'moved', atMs: 20_000, wireBytes: 0, ended: true },
+  ].toSorted((left, right) => left.atMs - right.atMs);
+  const { connectedWork, ...figures } = figuresOf(events, ['wrote']);
+  t.is(Math.round(connectedWork ?? 0), 22);
+  t.like(figures, { resync: 1.5, resyncBytes: 3, detach: 250 });
+  const over = events.map((event) => (event.event === 'resynced' ? { ...event, ended: false } : event));
+  t.is(figuresOf(over, ['wrote']).resync, undefined);
+  t.is(figuresOf(events, []).connectedWork, null);
 });
 
 test('figures: who had no answer by the end was disrupted until then', (t) => {
@@ -191,7 +238,7 @@ test('figures: of hosts that boot the median and the last login, what crossed th
     ...[0, 1, 2].map((host) => ({ event: 'up', atMs: 4000 + 1000 * host, host })),
     { event: 'line', atMs: 8500, near: 4e6, far: 2e6 },
     { event: 'whole', atMs: 8900, host: 0 },
-    { event: 'end', atMs: 9000 },
+    { event: 'end', atMs: 9000, wireBytes: 4e6 },
     { event: 'line', atMs: 9500, near: 9e6, far: 9e6 },
     {
       event: 'facts',

@@ -2,18 +2,20 @@
  * DRBD 8.4 between two guests, one at each end of the line: the disk is replicated to the other end while its guest works on it.
  *
  * Memory does not move and no guest changes places: what counts is how long the initial sync takes, what crosses the line, and what the guest
- * gets done meanwhile. Afterwards the first gives the disk up, the second takes it, and both images are compared from the outside.
+ * gets done meanwhile. Then its writes go to both ends for a while, the two are apart and synced again, and at last the first gives the disk
+ * up, the second takes it and goes on alone, and both images are compared from the outside.
  */
 
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { prepareDrbdGuest } from '@diskswarm/guest';
+import { copyImage } from '../image.ts';
 import { pause } from '../programs.ts';
 import { check } from '../row.ts';
 import { GuestLine } from './guest-line.ts';
-import { bytesOn, type MoveOptions } from './measure-move.ts';
+import { bytesOn, type MoveOptions, type RecordEvent } from './measure-move.ts';
 import { Qemu } from './qemu.ts';
 
 const ADDRESSES = ['10.99.0.11', '10.99.0.12'] as const;
@@ -46,7 +48,7 @@ export async function replicateByDrbd(options: DrbdOptions): Promise<{ wireBytes
   const { kernel, initramfs } = await prepareDrbdGuest({ log });
   const { size } = await stat(artefacts.rootImage);
   const files = [join(folder, 'first.raw'), join(folder, 'second.raw')] as const;
-  await copyFile(artefacts.rootImage, files[0]);
+  await copyImage(artefacts.rootImage, files[0]);
   await writeFile(files[1], '');
   for (const file of files) await truncate(file, size + METADATA_BYTES);
   const start = (index: 0 | 1): Promise<Qemu> =>
@@ -66,9 +68,9 @@ export async function replicateByDrbd(options: DrbdOptions): Promise<{ wireBytes
       await guests[index].say('net', ADDRESSES[index]);
       await guests[index].say('up', Math.max(250, Math.floor(options.bitsPerSecond / 8 / 1024)));
     }
-    const moved = await sync(guests, options);
-    if (moved.ended) {
-      await handOver(guests);
+    const { inSync, ...moved } = await sync(guests, options);
+    if (inSync) {
+      await handOver(guests, record);
       const [own, other] = [await hashHead(files[0], size), await hashHead(files[1], size)];
       check(own === other, 'the two disks differ after the sync');
       record('checked', performance.now());
@@ -80,13 +82,16 @@ export async function replicateByDrbd(options: DrbdOptions): Promise<{ wireBytes
   }
 }
 
-/** From the connecting until both have all of it, with the guest at work; then the same again after the two were apart for a while. */
+/**
+ * From the connecting until both have all of it, with the guest at work, which then works on a while; then the same again after the two
+ * were apart. `inSync` is false where the last of it did not end within the limit.
+ */
 async function sync(
   guests: readonly [GuestLine, GuestLine],
   options: DrbdOptions,
-): Promise<{ wireBytes: number; ended: boolean }> {
+): Promise<{ wireBytes: number; ended: boolean; inSync: boolean }> {
   const { line, work, beforeMs = 6000, record = () => {}, log } = options;
-  const [first, second] = guests;
+  const [first] = guests;
   await first.say('primary');
   await first.say('tick');
   if (work !== null) await first.say(...work);
@@ -100,17 +105,23 @@ async function sync(
   record('end', endMs, { ended });
   const wireBytes = (await bytesOn(line)) - before;
   log(`${((endMs - startMs) / 1000).toFixed(1)} s, ${Math.round(wireBytes / 1e6)} MB`);
-  if (ended) {
-    await first.say('disconnect', ADDRESSES[0], ADDRESSES[1]);
-    await second.say('disconnect', ADDRESSES[1], ADDRESSES[0]);
-    await pause(APART_MS);
-    const apart = await bytesOn(line);
-    const againMs = performance.now();
-    check(await connectUntilSynced(guests, options), 'the resync did not end within the limit');
-    const tookMs = performance.now() - againMs;
-    record('resynced', performance.now(), { tookMs, wireBytes: (await bytesOn(line)) - apart });
-  }
-  return { wireBytes, ended };
+  if (!ended) return { wireBytes, ended, inSync: false };
+  const connectedMs = performance.now();
+  await pause(beforeMs);
+  record('connected', performance.now(), { tookMs: performance.now() - connectedMs });
+  await disconnect(guests);
+  await pause(APART_MS);
+  const apart = await bytesOn(line);
+  const againMs = performance.now();
+  const inSync = await connectUntilSynced(guests, options);
+  const tookMs = performance.now() - againMs;
+  record('resynced', performance.now(), { tookMs, wireBytes: (await bytesOn(line)) - apart, ended: inSync });
+  return { wireBytes, ended, inSync };
+}
+
+async function disconnect([first, second]: readonly [GuestLine, GuestLine]): Promise<void> {
+  await first.say('disconnect', ADDRESSES[0], ADDRESSES[1]);
+  await second.say('disconnect', ADDRESSES[1], ADDRESSES[0]);
 }
 
 /** False when it takes longer than the limit. */
@@ -128,11 +139,16 @@ async function connectUntilSynced(
   return false;
 }
 
-/** The first stops working and gives the disk up; the second can take it. */
-async function handOver([first, second]: readonly [GuestLine, GuestLine]): Promise<void> {
+/** The first stops working and gives the disk up; the second takes it and needs the first no more. */
+async function handOver(guests: readonly [GuestLine, GuestLine], record: RecordEvent): Promise<void> {
+  const [first, second] = guests;
   await first.say('rest');
+  const startMs = performance.now();
   await first.say('secondary');
   await second.say('primary');
+  await disconnect(guests);
+  const endMs = performance.now();
+  record('detached', endMs, { tookMs: endMs - startMs });
   await second.say('secondary');
   await first.say('down');
   await second.say('down');

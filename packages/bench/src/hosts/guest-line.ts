@@ -57,9 +57,15 @@ export class GuestLine {
     }
   }
 
-  /** Sends a command and leaves it at that: its answer may come after minutes, or never. */
-  tell(...command: readonly (string | number)[]): void {
-    this.#current?.write(`\n@${++this.#tag} ${command.join(' ')}\n`);
+  /** Sends a command and leaves it at that: its answer may come after minutes, or never. Tells whether it came and said yes. */
+  tell(...command: readonly (string | number)[]): () => boolean {
+    const tag = ++this.#tag;
+    let done = false;
+    this.#answers.set(tag, ({ ok }) => {
+      done = ok;
+    });
+    this.#current?.write(`\n@${tag} ${command.join(' ')}\n`);
+    return () => done;
   }
 
   /** Sends a command and gives the words of its answer; rejects when the guest says that it failed. */

@@ -9,7 +9,7 @@ import { messageOf } from '@diskswarm/core';
 import { bootGuest, type Guest } from '@diskswarm/guest';
 import { check } from '../row.ts';
 import type { RunContext } from '../systems/system.ts';
-import { within } from './measure-move.ts';
+import { bytesOn, within } from './measure-move.ts';
 import { playTrace } from './play-trace.ts';
 
 /** What a host boots from. */
@@ -36,6 +36,7 @@ export interface BootBed {
 export async function measureBoot(context: RunContext, bed: BootBed): Promise<void> {
   const { run, record, log, experiment } = context;
   const hosts = Array.from({ length: run.workload.settings.hosts ?? 1 }, (_, host) => host);
+  const before = await bytesOn(context.line);
   const startMs = performance.now();
   record('move', startMs);
   const guests = new Guests();
@@ -43,7 +44,7 @@ export async function measureBoot(context: RunContext, bed: BootBed): Promise<vo
     const opened = await within(openAll(context, bed, hosts, guests), { limitMs: experiment.limitSeconds * 1000 });
     const endMs = performance.now();
     const ended = opened !== null;
-    record('end', endMs, { ended });
+    record('end', endMs, { ended, wireBytes: (await bytesOn(context.line)) - before });
     for (const host of hosts) record('facts', performance.now(), { host, ...(await bed.facts?.(host)) });
     await guests.end();
     if (opened !== null) {

@@ -4,8 +4,9 @@
  *
  * Images are raw files of this run; the two QEMUs know nothing of agents.
  */
-import { copyFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { copyImage } from '../image.ts';
 import { run, type Service, serve } from '../programs.ts';
 import { check } from '../row.ts';
 import { type Move, type MoveOptions, measure, memoryOf, within } from './measure-move.ts';
@@ -16,6 +17,12 @@ const NBD_PORT = 10_809;
 const UP_MS = 30_000;
 
 type Blockdev = QemuOptions['blockdev'];
+
+/** A move by QEMU. */
+type QemuMoveOptions = MoveOptions & {
+  /** Memory over two channels with zstd, as agents send it, instead of QEMU's default. @default false */
+  readonly compressed?: boolean;
+};
 
 /** A raw file. */
 function file(filename: string, more: Blockdev = {}): Blockdev {
@@ -43,7 +50,7 @@ function startQemu(
 /** The source's image, and an empty one of its size for the destination. */
 async function makeImages({ folder, artefacts }: MoveOptions): Promise<{ own: string; other: string }> {
   const [own, other] = [join(folder, 'from.raw'), join(folder, 'to.raw')];
-  await copyFile(artefacts.rootImage, own);
+  await copyImage(artefacts.rootImage, own);
   await makeEmpty(other, (await stat(own)).size);
   return { own, other };
 }
@@ -69,9 +76,9 @@ async function andShown(
 
 /** What libvirt does for non-shared storage: QEMU mirrors the disk to the other QEMU and then moves the memory. */
 export async function moveByMirror(
-  options: MoveOptions & { readonly copyMode?: 'background' | 'write-blocking' },
+  options: QemuMoveOptions & { readonly copyMode?: 'background' | 'write-blocking' },
 ): Promise<Move> {
-  const { line, copyMode = 'background' } = options;
+  const { line, copyMode = 'background', compressed = false } = options;
   const { own, other } = await makeImages(options);
   const from = await startFrom(options, file(own));
   const to = await startTo(options, file(other));
@@ -92,7 +99,7 @@ export async function moveByMirror(
       });
       if ((await within(ready, options)) === null) return null;
       options.record?.('mirrored', performance.now());
-      return await moveMemory({ ...options, from, to, line, compressed: false }, async () => {
+      return await moveMemory({ ...options, from, to, line, compressed }, async () => {
         const done = from.event(({ name }) => name === 'BLOCK_JOB_COMPLETED');
         await from.qmp.execute('block-job-cancel', { device: 'mirror' });
         await done;
@@ -105,8 +112,8 @@ export async function moveByMirror(
 }
 
 /** The guest stands still while `qemu-img convert` copies its disk and then its memory moves. */
-export async function moveFrozen(options: MoveOptions): Promise<Move> {
-  const { line } = options;
+export async function moveFrozen(options: QemuMoveOptions): Promise<Move> {
+  const { line, compressed = false } = options;
   const { own, other } = await makeImages(options);
   const from = await startFrom(options, file(own));
   const to = await startTo(options, file(other, { locking: 'off' }));
@@ -125,7 +132,7 @@ export async function moveFrozen(options: MoveOptions): Promise<Move> {
       );
       if (copied === null) return null;
       options.record?.('copied', performance.now());
-      return await moveMemory({ ...options, from, to, line, compressed: false, stoppedAtMs }, async () => {});
+      return await moveMemory({ ...options, from, to, line, compressed, stoppedAtMs }, async () => {});
     });
     return await andShown(options, to, moving, async () => other);
   } finally {
@@ -135,8 +142,8 @@ export async function moveFrozen(options: MoveOptions): Promise<Move> {
 }
 
 /** The disk stays behind at the switchover: an overlay at the destination reads from it on demand, keeps what it read, and is filled in the background. */
-export async function moveOnDemand(options: MoveOptions): Promise<Move> {
-  const { folder, line } = options;
+export async function moveOnDemand(options: QemuMoveOptions): Promise<Move> {
+  const { folder, line, compressed = false } = options;
   const { own } = await makeImages(options);
   const overlay = join(folder, 'overlay.qcow2');
   await run(['qemu-img', 'create', '-q', '-f', 'qcow2', overlay, String((await stat(own)).size)]);
@@ -153,7 +160,7 @@ export async function moveOnDemand(options: MoveOptions): Promise<Move> {
   });
   try {
     const moving = measure(options, from.linePath, to.linePath, async () => {
-      const moved = await moveMemory({ ...options, from, to, line, compressed: false }, async () => {});
+      const moved = await moveMemory({ ...options, from, to, line, compressed }, async () => {});
       if (moved === null) return null;
       options.record?.('resumed', performance.now());
       const filled = to.event(({ name }) => name === 'BLOCK_JOB_COMPLETED');
@@ -178,7 +185,7 @@ export async function moveOnDemand(options: MoveOptions): Promise<Move> {
 export async function moveMemoryAlone(options: MoveOptions): Promise<Move> {
   const { folder, line, artefacts } = options;
   const disk = join(folder, 'shared.raw');
-  await copyFile(artefacts.rootImage, disk);
+  await copyImage(artefacts.rootImage, disk);
   const socket = join(folder, 'shared.sock');
   const shared = await serve(
     ['qemu-nbd', '--persistent', '--shared=4', '--format=raw', '--cache=writeback', '--socket', socket, disk],

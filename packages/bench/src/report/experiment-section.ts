@@ -15,7 +15,7 @@ const NOBODY_WROTE = 'nobody has written down what it shows yet';
 /** Those of MEASURES that a reader looks for first. */
 const TELLING: readonly MeasureName[] = [
   ...(['login', 'lastLogin', 'total', 'downtime', 'additional', 'bytes', 'work', 'stalled'] as const),
-  ...(['resync', 'resyncBytes', 'missRate', 'faultMedian', 'faultTail'] as const),
+  ...(['connectedWork', 'resync', 'resyncBytes', 'missRate', 'faultMedian', 'faultTail'] as const),
 ];
 
 /** What is kept of an experiment. */

@@ -138,8 +138,12 @@ function isUnlike(system: string): boolean {
 function additional(result: RunResult, all: readonly RunResult[]): number | null {
   if (isUnlike(result.system) || typeof result.figures.disruption !== 'number') return null;
   const alone = all.find(
-    ({ system, link, workload, round }) =>
-      system === MEMORY_ALONE && link === result.link && workload === result.workload && round === result.round,
+    ({ system, end, link, workload, round }) =>
+      system === MEMORY_ALONE &&
+      end === 'done' &&
+      link === result.link &&
+      workload === result.workload &&
+      round === result.round,
   )?.figures.disruption;
   return typeof alone === 'number' ? Math.max(0, result.figures.disruption - alone) : null;
 }

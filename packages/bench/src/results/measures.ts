@@ -84,12 +84,21 @@ export const MEASURES: readonly Measure[] = [
     about: 'of all requests of a replayed trace, whoever answered them',
   },
   {
+    ...{ name: 'connectedWork', title: 'work done while connected', unit: '%', better: 'higher' },
+    about:
+      'of DRBD, once both disks are the same and every write goes to both: steps per second, of those before the sync',
+  },
+  {
     ...{ name: 'resync', title: 'resync', unit: 's', better: 'lower' },
     about: 'of DRBD, from connecting again after five seconds apart until both disks are the same',
   },
   {
     ...{ name: 'resyncBytes', title: 'bytes of the resync', unit: 'MB', better: 'lower' },
     about: 'both directions, with all headers, the writes of the guest meanwhile among them',
+  },
+  {
+    ...{ name: 'detach', title: 'hand-over and detach', unit: 'ms', better: 'lower' },
+    about: 'of DRBD, from the end of the work at the first host until the second has the disk and is alone with it',
   },
   {
     ...{ name: 'faults', title: 'faults', unit: '', better: 'lower' },

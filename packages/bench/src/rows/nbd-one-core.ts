@@ -43,7 +43,7 @@ export const nbdOneCore: Row = {
       ...{ subject, measure: MEASURE, unit: 'IOPS', values: values[subject] },
     });
     const latency = (subject: 'diskswarm' | 'nbdkit file'): Series => ({
-      ...{ subject, measure: `${MEASURE}: median latency`, unit: 'µs', values: medians[subject] },
+      ...{ subject, measure: `${MEASURE}: median latency`, unit: 'µs', values: medians[subject].slice(-rounds) },
     });
     return {
       series: [iops('diskswarm'), iops('nbdkit file'), latency('diskswarm'), latency('nbdkit file')],

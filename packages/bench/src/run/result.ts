@@ -31,6 +31,8 @@ export type FigureName =
   | 'work'
   | 'stalled'
   | 'deltas'
+  | 'connectedWork'
+  | 'detach'
   | 'resync'
   | 'resyncBytes'
   | 'faults'
@@ -72,12 +74,12 @@ export function figuresOf(events: readonly RunEvent[], steps: readonly StepEvent
   const at = (name: string): number => events.find(({ event }) => event === name)?.atMs ?? Number.NaN;
   const [beforeMs, startMs, endMs] = [at('before'), at('move'), at('end')];
   const moved = events.find(({ event }) => event === 'moved') ?? { atMs: endMs, event: 'moved' };
-  const again = events.find(({ event }) => event === 'resynced');
   const kinds: readonly string[] = steps.length > 0 ? steps : ['tick'];
   const done = events.filter(({ event }) => kinds.includes(event));
   const answers = done.concat(events.filter(({ event }) => event === 'failed'));
   const waits = [...waitsOf(answers), ...openWaitOf(answers, endMs)];
-  const ticks = waitsOf(events.filter(({ event }) => event === 'tick'));
+  const beats = events.filter(({ event }) => event === 'tick');
+  const ticks = [...waitsOf(beats), ...openWaitOf(beats, endMs)];
   const during = (wait: Wait): boolean => wait.untilMs >= startMs && wait.fromMs <= endMs;
   const before = waits.filter((wait) => wait.fromMs >= beforeMs && wait.untilMs < startMs).map(lengthOf);
   const usual = before.length === 0 ? 0 : percentile(before, 0.99);
@@ -87,20 +89,40 @@ export function figuresOf(events: readonly RunEvent[], steps: readonly StepEvent
       .filter(({ atMs }) => atMs >= fromMs && atMs < untilMs)
       .reduce((sum, step) => sum + (step.event === 'bytes' ? Number(step.bytes) : 1), 0) /
     (untilMs - fromMs);
+  const share = (fromMs: number, untilMs: number): number | null =>
+    steps.length === 0 ? null : (100 * amount(fromMs, untilMs)) / amount(beforeMs, startMs);
   return {
     total: (endMs - startMs) / 1000,
     downtime: numberOr(moved.stopToResumeMs),
     gap: ticks.filter(during).reduce((longest, wait) => Math.max(longest, lengthOf(wait)), 0),
     disruption: unionMs(waits.filter(during).filter((wait) => lengthOf(wait) > TIMES_OF_BEFORE * usual + TOLERANCE_MS)),
     bytes: Number(moved.wireBytes ?? Number.NaN) / 1e6,
-    work: steps.length === 0 ? null : (100 * amount(startMs, endMs)) / amount(beforeMs, startMs),
+    work: share(startMs, endMs),
     stalled:
       stalls.length === 0
         ? null
-        : stalls.reduce((sum, { atMs, tookMs }) => sum + (atMs >= startMs ? Number(tookMs) : 0), 0),
+        : unionMs(
+            stalls.map(({ atMs, tookMs }) => within({ fromMs: atMs - Number(tookMs), untilMs: atMs }, startMs, endMs)),
+          ),
     deltas: deltasOf(events),
-    resync: again === undefined ? null : Number(again.tookMs) / 1000,
-    resyncBytes: again === undefined ? null : Number(again.wireBytes) / 1e6,
+    ...replicaFigures(events, share),
+  };
+}
+
+/** Of a disk that two ends keep the same; `share` is the work in a time against that before. */
+function replicaFigures(
+  events: readonly RunEvent[],
+  share: (fromMs: number, untilMs: number) => number | null,
+): RunFigures {
+  const of = (name: string): RunEvent | undefined => events.find(({ event }) => event === name);
+  const [connected, again, detached] = [of('connected'), of('resynced'), of('detached')];
+  if (connected === undefined) return {};
+  return {
+    connectedWork: numberOr(share(connected.atMs - Number(connected.tookMs), connected.atMs)),
+    ...(again?.ended === true
+      ? { resync: Number(again.tookMs) / 1000, resyncBytes: Number(again.wireBytes) / 1e6 }
+      : {}),
+    ...(detached === undefined ? {} : { detach: Number(detached.tookMs) }),
   };
 }
 
@@ -114,11 +136,7 @@ function bootFigures(events: readonly RunEvent[]): RunFigures {
         ({ host, atMs }) => (atMs - events.find((each) => each.event === 'asked' && each.host === host)!.atMs) / 1000,
       );
   const [logins, played] = [sinceAsked('up'), sinceAsked('played')];
-  const onLine = (untilMs: number): number => {
-    const last = events.findLast(({ event, atMs }) => event === 'line' && atMs <= untilMs);
-    return Number(last?.near ?? 0) + Number(last?.far ?? 0);
-  };
-  const bytes = onLine(at('end')) - onLine(at('move'));
+  const bytes = Number(events.find(({ event }) => event === 'end')?.wireBytes ?? Number.NaN);
   return {
     total: (at('end') - at('move')) / 1000,
     ...(logins.length === 0 ? {} : { login: median(logins), lastLogin: Math.max(...logins) }),
@@ -214,6 +232,12 @@ function droughtsOf(counts: readonly RunEvent[]): Wait[] {
     else droughts.push({ fromMs: atMs - Number(tookMs), untilMs: atMs });
   }
   return droughts;
+}
+
+/** The part of a wait that lies in a time; of no length where there is none. */
+function within({ fromMs, untilMs }: Wait, startMs: number, endMs: number): Wait {
+  const from = Math.max(fromMs, startMs);
+  return { fromMs: from, untilMs: Math.max(from, Math.min(untilMs, endMs)) };
 }
 
 function lengthOf({ fromMs, untilMs }: Wait): number {

@@ -43,8 +43,6 @@ export interface ExperimentEnd {
   readonly runs: number;
   /** Of these, done in this call. */
   readonly done: number;
-  /** Of those done in this call. */
-  readonly failed: number;
 }
 
 /** @throws DiskswarmError as loadExperiment, checkMachine and RunFolder do; ABORTED when it was interrupted */
@@ -82,7 +80,6 @@ async function runAll(
   const left = new TimeLeft(plan.filter(({ number }) => !finished.has(number)));
   const todo = left.runs;
   if (resume && todo[0] !== undefined) await folder.resume({ firstRun: todo[0].number, ...here });
-  let failed = 0;
   for (const run of todo) {
     say(`run ${run.number} of ${plan.length}: ${wordsOf(run)}${left.text()}`);
     const startMs = performance.now();
@@ -91,16 +88,19 @@ async function runAll(
     let end: RunEnd = 'crashed';
     for (let crashes = 0; end === 'crashed' && crashes <= CRASHES_BORNE; crashes++) {
       if (crashes > 0) log(`the guest's kernel crashed (docs/MIGRATION.md, Memory): done again`);
-      end = await folder.keep(run, (record) => {
-        if (crashes > 0) record('again', performance.now(), { crashes });
-        return runOne(experiment, run, artefacts, { trace, record, log, signal });
-      });
+      end = await folder.keep(
+        run,
+        (record) => {
+          if (crashes > 0) record('again', performance.now(), { crashes });
+          return runOne(experiment, run, artefacts, { trace, record, log, signal });
+        },
+        (outcome) => outcome === 'crashed' && crashes < CRASHES_BORNE,
+      );
     }
-    if (end !== 'done') failed++;
     left.finished(run, performance.now() - startMs);
   }
   if (artefacts !== null) await runModel(experiment, artefacts, { out, say, signal });
-  return { out, runs: plan.length, done: todo.length, failed };
+  return { out, runs: plan.length, done: todo.length };
 }
 
 function prepare({ guest, seed }: Experiment, log: (text: string) => void): Promise<GuestArtefacts> {

@@ -136,8 +136,15 @@ export class RunFolder {
     }
   }
 
-  /** Does one run and keeps what it records; gives what `work` gives; without a name when `work` rejects. */
-  async keep<Value>(run: PlannedRun, work: (record: RecordEvent) => Promise<Value>): Promise<Value> {
+  /**
+   * Does one run and keeps what it records; gives what `work` gives. Nothing is kept when `work` rejects, or gives what `isForNothing`
+   * says so of.
+   */
+  async keep<Value>(
+    run: PlannedRun,
+    work: (record: RecordEvent) => Promise<Value>,
+    isForNothing: (value: Value) => boolean = () => false,
+  ): Promise<Value> {
     const path = join(this.path, RUNS, `${String(run.number).padStart(4, '0')}-${run.system}.jsonl`);
     const part = `${path}.part`;
     const startMs = performance.now();
@@ -158,6 +165,7 @@ export class RunFolder {
       load: load(),
     });
     const value = await work(record);
+    if (isForNothing(value)) return value;
     if (beats > MAX_BEATS)
       record('broken', performance.now(), { reason: `more than ${MAX_BEATS} events: too long for them` });
     await mkdir(join(this.path, RUNS), { recursive: true });

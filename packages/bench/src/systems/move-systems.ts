@@ -75,9 +75,9 @@ function diskswarm(mode: 'precopy' | 'hybrid' | 'postcopy', about: string): Gues
 function mirror(copyMode: 'background' | 'write-blocking', about: string): GuestSystem {
   return moving({
     name: `mirror-${copyMode}`,
-    about: `QEMU's mirror as libvirt uses it, ${about}, memory as it is; done when the guest runs at the destination`,
+    about: `QEMU's mirror as libvirt uses it, ${about}, memory compressed; done when the guest runs at the destination`,
     programs: [],
-    move: (options) => moveByMirror({ ...options, copyMode }),
+    move: (options) => moveByMirror({ ...options, copyMode, compressed: true }),
   });
 }
 
@@ -90,21 +90,21 @@ export const MOVE_SYSTEMS: readonly GuestSystem[] = [
   moving({
     name: 'freeze-copy',
     about:
-      'the guest stands still while qemu-img copies its disk and then its memory moves as it is; done when it runs again',
+      'the guest stands still while qemu-img copies its disk and then its memory moves, compressed; done when it runs again',
     programs: ['qemu-img'],
-    move: moveFrozen,
+    move: (options) => moveFrozen({ ...options, compressed: true }),
   }),
   moving({
     name: 'nbd-on-demand',
     about:
-      'a qcow2 overlay over a remote qemu-nbd, copy-on-read, memory as it is; done when QEMU has streamed the rest',
+      'a qcow2 overlay over a remote qemu-nbd, copy-on-read, memory compressed; done when QEMU has streamed the rest',
     programs: ['qemu-img'],
-    move: moveOnDemand,
+    move: (options) => moveOnDemand({ ...options, compressed: true }),
   }),
   moving({
     name: MEMORY_ALONE,
     about:
-      'no disk moves: it is on storage that both ends share outside the line; memory compressed as diskswarm does it; what others add to is counted from here',
+      'no disk moves: it is on storage that both ends share outside the line; memory compressed; what others add to is counted from here',
     programs: [],
     reference: true,
     move: moveMemoryAlone,

@@ -5,15 +5,17 @@
 
 files PER_SECOND       asks the web server for files of its index, in an order that the seed gives
 posts PER_SECOND       posts to the board, in bursts of 1 to 5
-film KIB_PER_SECOND BUFFER_SECONDS
-                       plays a film: fetches a second of it at a time, ahead by the buffer at most, and tells when it stalls
+film KIB_PER_SECOND BUFFER_SECONDS MIB
+                       plays a film of that size: fetches a second of it at a time, ahead by the buffer at most, and tells when it
+                       stalls; at its end begins anew
 flood                  takes what the guest sends; tells every 100 ms how much came
 
 Lines: "ready", then "EVENT STARTED_MS TOOK_MS BYTES": times of CLOCK_MONOTONIC, EVENT one of ok, failed, stall, bytes. A request
-that is not answered within 30 s failed. Standard library only.
+that is not answered within 30 s failed. SIGTERM ends it; a stall that still lasts is told then. Standard library only.
 """
 import http.client
 import random
+import signal
 import socket
 import sys
 import time
@@ -41,10 +43,10 @@ class Web:
         try:
             connection.request(method, path, body=body, headers=headers or {})
             answer = connection.getresponse()
-            content = answer.read()
-            if answer.status not in (200, 206):
+            # Who asked for a part must not be sent the whole.
+            if answer.status != (206 if headers and "Range" in headers else 200):
                 raise http.client.HTTPException("status %d" % answer.status)
-            return content
+            return answer.read()
         finally:
             connection.close()
 
@@ -91,42 +93,60 @@ def posts(address, chance, per_second):
         time.sleep(max(0, burst / per_second - (time.monotonic() - started)))
 
 
-def film(address, _, kib_per_second, buffer_seconds):
+class Player:
+    """How much of a film is there and was played, and since when it stands still."""
+
+    def __init__(self, buffer_seconds):
+        self.enough = min(1, buffer_seconds)
+        self.have = 0.0  # seconds that were fetched
+        self.played = 0.0
+        self.at = time.monotonic()
+        self.stalled_at = None
+        self.playing = False
+
+    def go_on(self, fetched):
+        """Until now, when so many seconds more have come."""
+        now = time.monotonic()
+        if self.stalled_at is None:
+            self.played += now - self.at
+            if self.played > self.have:
+                self.stalled_at = now - (self.played - self.have)
+                self.played = self.have
+        self.at = now
+        self.have += fetched
+        if self.stalled_at is not None and self.have - self.played >= self.enough:
+            # The first wait is the start of the film, not a stall; it is told as one of no length, for films that never stall.
+            self.tell_stall(self.stalled_at if self.playing else now)
+            self.playing = True
+            self.stalled_at = None
+
+    def tell_stall(self, begun_at):
+        tell("stall", begun_at * 1000, (self.at - begun_at) * 1000, 0)
+
+    def end(self):
+        self.go_on(0)
+        if self.playing and self.stalled_at is not None:
+            self.tell_stall(self.stalled_at)
+
+
+def film(address, _, kib_per_second, buffer_seconds, mib):
     web = Web(address)
     web.until_up()
-    second = int(kib_per_second) * 1024
+    second, size = int(kib_per_second) * 1024, int(mib) * 1024 * 1024
     print("ready", flush=True)
     position = 0
-    have = 0.0  # seconds that were fetched
-    played = 0.0
-    at = time.monotonic()
-    stalled_at = None
-    playing = False
-    while True:
-        content = web.timed(
-            "GET", "/film", headers={"Range": "bytes=%d-%d" % (position, position + second - 1)}
-        )
-        now = time.monotonic()
-        if stalled_at is None:
-            played += now - at
-            if played > have:
-                stalled_at = now - (played - have)
-                played = have
-        at = now
-        if content:
-            position += len(content)
-            have += len(content) / second
-            if len(content) < second:
-                position = 0
-        if stalled_at is not None and have - played >= min(1, buffer_seconds):
-            # The first wait is the start of the film, not a stall; it is told as one of no length, for films that never stall.
-            begun_at = stalled_at if playing else now
-            tell("stall", begun_at * 1000, (now - begun_at) * 1000, 0)
-            playing = True
-            stalled_at = None
-        ahead = have - played
-        if ahead > buffer_seconds:
-            time.sleep(min(1, ahead - buffer_seconds))
+    player = Player(buffer_seconds)
+    try:
+        while True:
+            last = min(position + second, size) - 1
+            content = web.timed("GET", "/film", headers={"Range": "bytes=%d-%d" % (position, last)})
+            position = (position + len(content)) % size
+            player.go_on(len(content) / second)
+            ahead = player.have - player.played
+            if ahead > buffer_seconds:
+                time.sleep(min(1, ahead - buffer_seconds))
+    finally:
+        player.end()
 
 
 def flood(address, *_):
@@ -157,6 +177,7 @@ def flood(address, *_):
 
 
 def main():
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     address, kind, seed = sys.argv[1:4]
     settings = [float(text) for text in sys.argv[4:]]
     {"files": files, "posts": posts, "film": film, "flood": flood}[kind](address, random.Random(int(seed)), *settings)

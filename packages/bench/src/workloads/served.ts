@@ -90,7 +90,7 @@ export const film = served({
   label: () => 'film',
   diskMib: (settings) => settings['film-mib']! + 1,
   service: (settings) => ['web', settings['film-mib']!],
-  client: (settings) => ['film', settings['kib-per-second']!, settings['buffer-seconds']!],
+  client: (settings) => ['film', settings['kib-per-second']!, settings['buffer-seconds']!, settings['film-mib']!],
 });
 
 export const flood = served({
