@@ -20,7 +20,7 @@ const POWERDOWN_PATIENCE_MS = 60_000;
 const STOPPED_BY_MIGRATION: readonly string[] = ['paused', 'finish-migrate', 'postmigrate'];
 const MAX_RESUME_TRIES = 50;
 const RESUME_RETRY_MS = 100;
-/** A QEMU that runs nothing any more may take so long to quit. */
+/** A QEMU that runs nothing any more, and cannot be seen from here, may take so long to quit. */
 const RELEASE_PATIENCE_MS = 2_000;
 
 export class Vm {
@@ -177,7 +177,9 @@ export class Vm {
       await this.#save({ state, reason });
       this.#ending = true;
       try {
-        await running?.quit(RELEASE_PATIENCE_MS);
+        // What it wrote is this agent's already. Asked to quit, it would flush its disks and wait for exports that answer no more.
+        if (running?.identity === null) await running.quit(RELEASE_PATIENCE_MS);
+        else await running?.kill();
         // Its monitor was not to be had when the agent began.
         const { process: identity } = this.#record;
         if (running === null && identity !== null) await this.machinery.end(identity, this.#agent.env.clock);
