@@ -7,7 +7,7 @@ import { prepareGuest } from '@diskswarm/guest';
 import test, { type ExecutionContext } from 'ava';
 import { DISK } from './network.ts';
 import { eventually, Host, type Json, temporaryFolder } from './processes.ts';
-import { VmGuest } from './vm-guest.ts';
+import { hasMoved, VmGuest } from './vm-guest.ts';
 
 const MIB = 1024 * 1024;
 const IMAGE = { sizeBytes: 32 * MIB, contentBytes: 8 * MIB, bootBytes: MIB };
@@ -91,7 +91,7 @@ test.serial(
     const writing = guest.say('write', 'meanwhile', 2 * MIB, 2).catch(() => null);
     const watched = await home.run(['vm', 'migrate-status', VM, '--watch']);
     await writing;
-    t.like(await moving, { phase: 'post', to: office.id });
+    t.true(hasMoved(await moving));
     t.is(watched.exitCode, 0);
     const phases = new Set(watched.documents.map(({ phase }) => phase));
     t.true(phases.has('memory') && phases.has('ended'), [...phases].join());

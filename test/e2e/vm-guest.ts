@@ -8,10 +8,15 @@ import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { type GuestArtefacts, guestArguments, parseGuestLine } from '@diskswarm/guest';
-import { eventually, type Host } from './processes.ts';
+import { eventually, type Host, type Json } from './processes.ts';
 
 /** Relative to the folder that QEMU runs in. */
 const SOCKET = 'line.sock';
+
+/** Whether a move's document says that the guest runs at the other host; the rest of its disks may follow, or be there already. */
+export function hasMoved({ phase }: Json): boolean {
+  return phase === 'post' || phase === 'ended';
+}
 
 export class VmGuest {
   /** Where it runs. */

@@ -1,4 +1,5 @@
 /** What a migration is doing, in plain words, as seen from the host that the machine leaves. */
+import type { HostId } from '@diskswarm/core';
 import type { SourceState } from '@diskswarm/migration';
 
 const WORDS: Readonly<Record<SourceState['phase'], string>> = {
@@ -25,4 +26,12 @@ export function phaseWords(state: Pick<SourceState, 'phase' | 'running' | 'memor
   if (phase === 'post' && !running) return 'the other host has the machine and starts it';
   if (phase === 'post' && !memoryCompleted) return 'the guest runs there; its memory and the rest of the disks follow';
   return WORDS[phase];
+}
+
+/** Why a machine may not run here while nobody knows whose its disks are. */
+export function doubtOf(name: string, to: HostId): string {
+  return (
+    `its disks were offered to host ${to}, whose answer has not come. Neither host may run it until it does: start that host's agent and let the two ` +
+    `reach each other, then look at \`diskswarm vm info ${name}\` on both`
+  );
 }

@@ -39,6 +39,7 @@ import { MemorySender } from './memory-sender.ts';
 import { type MemoryOptions, sourceCapabilities, sourceParameters } from './memory-settings.ts';
 import { MigrationReport } from './migration-report.ts';
 import { PackedTraffic } from './packed-traffic.ts';
+import { doubtOf } from './phase-words.ts';
 import { Runner } from './runner.ts';
 import { Traffic } from './traffic.ts';
 import { WriteThrottle } from './write-throttle.ts';
@@ -55,6 +56,9 @@ export interface SourceOptions {
 
 /** What chunks get of the link while memory waits. In `precopy` the pause waits for what the rounds did not bring; else a longer copy of the memory costs more. */
 const BACKGROUND_PART: Readonly<Record<DiskMode, number>> = { precopy: 0.5, hybrid: 0.1, postcopy: 0.1 };
+
+/** The destination's word that the guest runs belongs into the record; whether it comes changes nothing else. */
+const RUNNING_PATIENCE_MS = 2_000;
 
 export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect> {
   readonly to: HostId;
@@ -340,8 +344,10 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     await this.vm.release('moved', `it runs on host ${this.to}`);
     await this.vm.note({ report: this.report.text });
     await this.#sender.stop();
-    for (const disk of this.#disks)
-      await disk.changed.until(async () => (await disk.safety.ofHost()).safe, { signal: this.over.signal });
+    const { signal } = this.over;
+    for (const disk of this.#disks) await disk.changed.until(async () => (await disk.safety.ofHost()).safe, { signal });
+    const heard = this.changed.until(() => this.state.running, { signal });
+    await Promise.race([heard, sleep(this.#agent.env.clock, RUNNING_PATIENCE_MS, { signal })]);
     this.feed({ kind: 'free' });
   }
 
@@ -388,11 +394,4 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
   #record(): void {
     void this.vm.note({ report: this.report.text }).catch(() => {});
   }
-}
-
-function doubtOf(name: string, to: HostId): string {
-  return (
-    `its disks were offered to host ${to}, whose answer has not come. Neither host may run it until it does: start that host's agent and let the two ` +
-    `reach each other, then look at \`diskswarm vm info ${name}\` on both`
-  );
 }
