@@ -261,7 +261,7 @@ test('figures: of hosts that boot the median and the last login, what crossed th
     { event: 'booted', atMs: 9700 },
   ];
   t.deepEqual(figuresOf(events, []), {
-    ...{ login: 4, lastLogin: 5, total: 8, bytes: 4, faults: 5, missRate: 12.5 },
+    ...{ login: 4, lastLogin: 5, whole: 7.9, total: 8, bytes: 4, faults: 5, missRate: 12.5 },
     ...{ overContent: 2, manifest: 16, memory: 90, farShare: 75 },
     ...{ faultMedian: 50, faultTail: 100, faultQueue: 1, faultNetwork: 48, faultVerify: 0.3, faultStore: 0.7 },
   });

@@ -1,4 +1,6 @@
 /** Markdown of what was kept of rows: a section for each, and the lines of all in the summary. */
+
+import { versionsText } from '../results/words.ts';
 import { amountText, number, reached } from '../row.ts';
 import type { RowRecord } from './row-record.ts';
 import { figureText, targetText } from './text.ts';
@@ -14,7 +16,7 @@ export function rowSection(record: RowRecord, why: string): string {
     '',
     `${record.title}. To reach: ${record.target}.`,
     '',
-    `\`pnpm bench ${row}\`, ${measuredAt.slice(0, 16).replace('T', ' ')} UTC, on ${machine}; load ${number(load)} at the end.`,
+    `\`pnpm bench ${row}\`, ${measuredAt.slice(0, 16).replace('T', ' ')} UTC, on ${machine}; load ${number(load)} at the end; ${versionsText(record.versions)}.`,
     '',
     '| what | subject | median ± half the range | rounds |',
     '| --- | --- | --- | --- |',

@@ -24,7 +24,12 @@ export const MEASURES: readonly Measure[] = [
   },
   {
     ...{ name: 'lastLogin', title: 'last login', unit: 's', better: 'lower' },
-    about: 'the same of the slowest host',
+    about: 'the same of the slowest host, where there are several',
+  },
+  {
+    ...{ name: 'whole', title: 'time until the disk is there', unit: 's', better: 'lower' },
+    about:
+      'from the asking for the disk until all of it is at the host, the median of all hosts; where a system brings all of it',
   },
   {
     ...{ name: 'total', title: 'time in total', unit: 's', better: 'lower' },
@@ -34,7 +39,7 @@ export const MEASURES: readonly Measure[] = [
   {
     ...{ name: 'downtime', title: 'downtime', unit: 'ms', better: 'lower' },
     about:
-      'from the STOP of the guest at the source until it was told to go on at the destination, by the events of its QEMUs; of diskswarm as its agents tell it. What the longest silence has is seen from the outside',
+      'from the STOP of the guest at the source until it was told to go on at the destination, by the events of its QEMUs; of diskswarm as its agents tell it. The longest silence is the same pause, seen from the outside',
   },
   {
     ...{ name: 'gap', title: 'longest silence', unit: 'ms', better: 'lower' },
@@ -43,7 +48,7 @@ export const MEASURES: readonly Measure[] = [
   {
     ...{ name: 'disruption', title: 'disruption', unit: 'ms', better: 'lower' },
     about:
-      'time in which a user waited longer than before the move: the union of all waits above three times their 99th percentile before it, and 100 ms more',
+      'time in which a user waited for longer than three times the 99th percentile of the waits before the move, and 100 ms more; waits that overlap count once',
   },
   {
     ...{ name: 'additional', title: 'additional disruption', unit: 'ms', better: 'lower' },
@@ -60,7 +65,7 @@ export const MEASURES: readonly Measure[] = [
   },
   {
     ...{ name: 'work', title: 'work done', unit: '%', better: 'higher' },
-    about: "the workload's steps per second from the command to the end, of those before it",
+    about: "the workload's steps per second from the command to the end, in percent of those before the command",
   },
   {
     ...{ name: 'played', title: 'time of the replay', unit: 's', better: 'lower' },
@@ -106,7 +111,8 @@ export const MEASURES: readonly Measure[] = [
   },
   {
     ...{ name: 'missRate', title: 'miss rate', unit: '%', better: 'lower' },
-    about: 'of the chunks that a host used, those that it had to wait for, where a system tells',
+    about:
+      'reads that had to wait for a chunk, in percent of the chunks that a host used; more than 100 where several waited for one chunk, where a system tells',
   },
   {
     ...{ name: 'farShare', title: 'chunks from beyond the line', unit: '%', better: 'lower' },
@@ -124,7 +130,7 @@ export const MEASURES: readonly Measure[] = [
   },
   {
     ...{ name: 'memory', title: 'memory of an agent', unit: 'MiB', better: 'lower' },
-    about: 'the highest resident memory of a host that boots, and of the highest of them; where a system tells',
+    about: 'the most that was resident, of the agent that needed most; where a system tells',
   },
   {
     ...{ name: 'weekBytes', title: 'bytes of all moves', unit: 'MB', better: 'lower' },

@@ -57,7 +57,8 @@ export function factsOf(
   ];
 }
 
-function versionsText(versions: Readonly<Record<string, string>>): string {
+/** Name and version of each. */
+export function versionsText(versions: Readonly<Record<string, string>>): string {
   const all = Object.entries(versions).map(([name, version]) => `${name} ${version}`);
   return all.join(', ');
 }
@@ -77,11 +78,20 @@ export function systemText(system: string): string {
 
 /** Whether a figure of this cell is the best of those beside it: nothing was left out in it, and it can be compared with them. */
 export function isBest({ name, better }: Measure, cell: Cell, beside: readonly Cell[]): boolean {
-  // Who brings all of a disk and who brings a part of it do not compete in these.
-  if (WHOLE.includes(name) && new Set(beside.map(({ system }) => isPartial(system))).size > 1) return false;
+  if (WHOLE.includes(name) && isMixed(beside)) return false;
   const medians = beside.filter(canBeBest).flatMap(({ spreads }) => spreads[name]?.median ?? []);
   const best = better === 'lower' ? Math.min(...medians) : Math.max(...medians);
   return canBeBest(cell) && cell.spreads[name]?.median === best && medians.some((median) => median !== best);
+}
+
+/** False for who brings a part of a disk, in figures that are of all of it, beside those that bring all. */
+export function competes({ name }: Measure, system: string, beside: readonly Cell[]): boolean {
+  return !WHOLE.includes(name) || !isPartial(system) || !isMixed(beside);
+}
+
+/** Whether some bring all of a disk and others a part of it: these do not compete in figures that are of all of it. */
+function isMixed(cells: readonly Cell[]): boolean {
+  return new Set(cells.map(({ system }) => isPartial(system))).size > 1;
 }
 
 /** Whether a system brings what a guest touches and never the rest. */
@@ -89,9 +99,10 @@ export function isPartial(system: string): boolean {
   return SYSTEMS.some(({ name, partial }) => name === system && partial === true);
 }
 
-function canBeBest({ system, failed, overLimit }: Cell): boolean {
+/** One reading is no measurement. */
+function canBeBest({ system, runs, failed, overLimit }: Cell): boolean {
   const reference = SYSTEMS.some(({ name, reference }) => name === system && reference === true);
-  return failed + overLimit === 0 && !reference && !isApart(system);
+  return runs > 1 && failed + overLimit === 0 && !reference && !isApart(system);
 }
 
 /** Whether a system cannot be measured under the conditions of others. */

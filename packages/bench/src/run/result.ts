@@ -23,6 +23,7 @@ const STALL_MS = 100;
 export type FigureName =
   | 'login'
   | 'lastLogin'
+  | 'whole'
   | 'total'
   | 'downtime'
   | 'gap'
@@ -135,11 +136,13 @@ function bootFigures(events: readonly RunEvent[]): RunFigures {
       .map(
         ({ host, atMs }) => (atMs - events.find((each) => each.event === 'asked' && each.host === host)!.atMs) / 1000,
       );
-  const [logins, played] = [sinceAsked('up'), sinceAsked('played')];
+  const [logins, played, wholes] = [sinceAsked('up'), sinceAsked('played'), sinceAsked('whole')];
   const bytes = Number(events.find(({ event }) => event === 'end')?.wireBytes ?? Number.NaN);
   return {
     total: (at('end') - at('move')) / 1000,
-    ...(logins.length === 0 ? {} : { login: median(logins), lastLogin: Math.max(...logins) }),
+    ...(logins.length === 0 ? {} : { login: median(logins) }),
+    ...(logins.length < 2 ? {} : { lastLogin: Math.max(...logins) }),
+    ...(wholes.length === 0 ? {} : { whole: median(wholes) }),
     ...(played.length === 0 ? {} : { played: median(played), ...requestFigures(events) }),
     bytes: bytes / 1e6,
     ...diskFigures(events, bytes),

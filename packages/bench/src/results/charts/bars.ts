@@ -1,7 +1,7 @@
 /** One figure of all systems, workload by workload: a bar for the median, a line from the lowest to the highest round, the number beside it. */
 import type { Measure } from '../measures.ts';
 import type { Cell } from '../summary.ts';
-import { systemText } from '../words.ts';
+import { competes, systemText } from '../words.ts';
 import { amount, CHART_WIDTH, colourOf, element, FAINT, GRID, INK, label, picture, ticksUpTo } from './svg.ts';
 
 const LEFT = 190;
@@ -13,7 +13,8 @@ const BOTTOM = 26;
 
 /** The cells are of one link; null when none of them has the figure. */
 export function barChart(measure: Measure, cells: readonly Cell[], systems: readonly string[]): string | null {
-  const shown = cells.filter(({ spreads }) => spreads[measure.name] !== undefined);
+  const having = cells.filter(({ spreads }) => spreads[measure.name] !== undefined);
+  const shown = having.filter(({ system }) => competes(measure, system, having));
   if (shown.length === 0) return null;
   const most = Math.max(...shown.map(({ spreads }) => spreads[measure.name]!.highest));
   const ticks = ticksUpTo(most);

@@ -1,10 +1,8 @@
 /**
- * The moves of a machine that goes back and forth: a group for each, in it a bar for each system with its bytes.
- *
- * The scale is logarithmic, because a full copy is a hundred times what a good system brings; each bar has its number.
+ * The moves of a machine that goes back and forth: a group for each, in it a bar for each system with its bytes, beside its number.
  */
 import type { Cell } from '../summary.ts';
-import { amount, CHART_WIDTH, colourOf, element, FAINT, GRID, label, picture } from './svg.ts';
+import { amount, CHART_WIDTH, colourOf, element, FAINT, GRID, label, picture, ticksUpTo } from './svg.ts';
 
 const LEFT = 190;
 const RIGHT = 90;
@@ -18,10 +16,9 @@ export function movesChart(cells: readonly Cell[], systems: readonly string[]): 
   const shown = cells.filter(({ moves }) => moves.length > 0);
   const all = shown.flatMap(({ moves }) => moves.map(({ bytes }) => bytes)).filter((bytes) => bytes > 0);
   if (all.length === 0) return null;
-  const bottom = Math.floor(Math.log10(Math.min(...all)));
-  const top = Math.max(bottom + 1, Math.ceil(Math.log10(Math.max(...all))));
-  const x = (bytes: number): number =>
-    LEFT + ((CHART_WIDTH - LEFT - RIGHT) * Math.max(0, Math.log10(bytes) - bottom)) / (top - bottom);
+  const ticks = ticksUpTo(Math.max(...all));
+  const top = ticks.at(-1)!;
+  const x = (bytes: number): number => LEFT + ((CHART_WIDTH - LEFT - RIGHT) * bytes) / top;
   const rows: string[] = [];
   let y = TOP;
   const most = Math.max(...shown.map(({ moves }) => moves.length));
@@ -32,7 +29,7 @@ export function movesChart(cells: readonly Cell[], systems: readonly string[]): 
     for (const { system, moves } of shown) {
       const bytes = moves[index]?.bytes;
       if (bytes === undefined) continue;
-      const end = bytes > 0 ? x(bytes) : LEFT;
+      const end = x(bytes);
       const colour = colourOf(system, systems);
       rows.push(
         label(LEFT - 8, y + ROW / 2 + 4, system, { 'text-anchor': 'end', 'font-size': 11 }),
@@ -43,11 +40,11 @@ export function movesChart(cells: readonly Cell[], systems: readonly string[]): 
     }
     y += 6;
   }
-  const grid = Array.from({ length: top - bottom + 1 }, (_, step) => 10 ** (bottom + step)).flatMap((tick) => [
+  const grid = ticks.flatMap((tick) => [
     element('line', { x1: x(tick), x2: x(tick), y1: TOP - 6, y2: y, stroke: GRID }),
     label(x(tick), y + 16, amount(tick / 1e6), { fill: FAINT, 'font-size': 11, 'text-anchor': 'middle' }),
   ]);
-  const title = 'bytes of each move, MB, on a logarithmic scale (lower is better)';
+  const title = `${shown[0]!.link}: bytes of each move, MB (lower is better)`;
   const heading = label(8, 16, title, { 'font-size': 14, 'font-weight': 'bold' });
   return picture(y + BOTTOM, title, [heading, ...grid, ...rows]);
 }
