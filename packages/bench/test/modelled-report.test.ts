@@ -70,13 +70,11 @@ test('a report marks what was modelled, and lays it beside what was measured', a
     await folder.keep(run, async (record) => {
       const start = performance.now();
       record('move', start);
-      record('line', start, { near: 0, far: 0 });
       for (let host = 0; host < (run.workload.settings.hosts ?? 1); host++) {
         record('asked', start, { host });
         record('up', start + 1000, { host });
       }
-      record('line', start + 900, { near: 400_000, far: 0 });
-      record('end', start + 1000, { ended: true });
+      record('end', start + 1000, { ended: true, wireBytes: 400_000 });
       record('booted', start + 1000, { ended: true });
     });
   }
