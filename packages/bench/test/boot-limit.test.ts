@@ -1,4 +1,4 @@
-/** Hosts that boot: a disk that never comes whole ends the run at its limit, which is told and is no failure. */
+/** Hosts that boot: a disk that never comes whole ends the run at its limit, which is told and is no failure. Needs root, for the line. */
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
@@ -7,6 +7,7 @@ import test from 'ava';
 import { planRuns } from '../src/experiment/plan.ts';
 import { readExperiment } from '../src/experiment/read-experiment.ts';
 import { measureBoot, type OpenedDisk } from '../src/hosts/measure-boot.ts';
+import { openLine } from '../src/link/link.ts';
 import { endAll, serve } from '../src/programs.ts';
 import { figuresOf } from '../src/run/result.ts';
 import type { RunEvent } from '../src/run/run-folder.ts';
@@ -31,10 +32,12 @@ test.serial('a disk that never comes whole ends at the limit', async (t) => {
   const read = { atUs: 0, operation: 'read', offsetBytes: 0, lengthBytes: 4096, tookUs: 10 } as const;
   await writeFile(trace, formatTrace([read], []));
   await serve(['nbdkit', '--foreground', '--unix', socket, 'memory', 'size=1M'], async () => existsSync(socket));
+  const line = await openLine({ bitsPerSecond: 1e9, delayMs: 0, queueBytes: 65_536 });
+  t.teardown(() => line.close());
   const experiment = { ...readExperiment(FILE, 'mine.yaml'), limitSeconds: 1 };
   const events: RunEvent[] = [];
   const context: Partial<RunContext> = {
-    ...{ experiment, run: planRuns(experiment)[0]!, trace, folder, log: () => {} },
+    ...{ experiment, run: planRuns(experiment)[0]!, trace, folder, line, log: () => {} },
     record: (event, atMs, data = {}) => events.push({ event, atMs, ...data }),
   };
   let checked = false;
@@ -45,7 +48,7 @@ test.serial('a disk that never comes whole ends at the limit', async (t) => {
       checked = true;
     },
   };
-  // Its artefacts and its line are those of guests, and a trace has none.
+  // Its artefacts are those of guests, and a trace has none.
   await measureBoot({ artefacts: {}, ...context } as RunContext, { open: async () => disk });
   await endAll();
   t.like(
@@ -53,7 +56,9 @@ test.serial('a disk that never comes whole ends at the limit', async (t) => {
     { ended: false },
   );
   t.false(checked);
-  const { total, played } = figuresOf(events, []);
+  const { total, played, bytes, whole } = figuresOf(events, []);
   t.true((total ?? 0) >= 1 && (total ?? 0) < 30, `${total}`);
   t.true((played ?? 0) > 0);
+  t.true((bytes ?? 1) < 0.01, 'the disk is at the near end');
+  t.is(whole, undefined);
 });

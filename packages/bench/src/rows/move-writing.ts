@@ -43,13 +43,17 @@ export const moveWriting: Row = {
         },
       ),
     );
-    const shares = Object.entries(moves).map(([name, list]) =>
+    // A mirror that was not tried again is one reading.
+    const made = Object.fromEntries(Object.entries(moves).map(([name, list]) => [name, [...new Set(list)]]));
+    const shares = Object.entries(made).map(([name, list]) =>
       seriesOf(name, list, 'writes during the move, of those before', 'x', ({ writeShare }) => writeShare ?? 0),
     );
-    const series = [...commonSeries(moves), ...shares];
+    const series = [...commonSeries(made), ...shares];
     const of = (subject: string, measure: string) =>
       series.find((one) => one.subject === subject && one.measure === measure)!;
     const ours = moves.diskswarm;
+    const wholeOf = (subject: keyof typeof moves) =>
+      seriesOf(subject, moves[subject], 'whole move', 's', ({ totalMs }) => totalMs / 1000);
     return {
       series,
       figures: [
@@ -60,9 +64,9 @@ export const moveWriting: Row = {
           { kind: 'at least', value: 100 },
         ),
         ratioFigure(
-          "whole move of a writing guest, against QEMU's mirror",
-          of('diskswarm', 'whole move'),
-          of("QEMU's mirror", 'whole move'),
+          "whole move of a writing guest, against QEMU's mirror (300 s where that does not end)",
+          wholeOf('diskswarm'),
+          wholeOf("QEMU's mirror"),
           { kind: 'at most', value: 0.5 },
         ),
         valueFigure("the guest's writes during it, of those before", 'x', shares[0]!.values, {
