@@ -68,6 +68,15 @@ test.serial('an interrupt leaves nothing but the runs that were finished, and th
   t.is(resumed.code, 0, resumed.stderr);
   t.like(JSON.parse(resumed.stdout), { runs: 2, done: 1, failed: 0 });
   t.is(readFileSync(join(out, 'runs', kept[0]!), 'utf8'), before);
+  // Of 64 MiB of disk 12 have content: what is zero is sent by neither system.
+  for (const file of readdirSync(join(out, 'runs'))) {
+    const events = readFileSync(join(out, 'runs', file), 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const { wireBytes } = events.find(({ event }) => event === 'moved');
+    t.true(wireBytes > 12 * 2 ** 20 && wireBytes < 64 * 2 ** 20, `${file}: ${wireBytes}`);
+  }
 });
 
 test.serial(

@@ -8,5 +8,5 @@ import test from 'ava';
 import { shippedExperiments } from '../src/run/load-experiment.ts';
 import { small } from './bench-command.ts';
 
-const names = process.env.DISKSWARM_EXPERIMENTS === 'all' ? shippedExperiments() : ['flash-crowd', 'roam', 'sweep'];
+const names = process.env.DISKSWARM_EXPERIMENTS === 'all' ? shippedExperiments() : ['flash-crowd', 'roam'];
 for (const name of names) test.serial(name, small, name);
