@@ -91,7 +91,9 @@ test.serial(
     const writing = guest.say('write', 'meanwhile', 2 * MIB, 2).catch(() => null);
     const watched = await home.run(['vm', 'migrate-status', VM, '--watch']);
     await writing;
-    t.true(hasMoved(await moving));
+    const moved = await moving;
+    t.is(moved.to, office.id);
+    t.true(hasMoved(moved));
     t.is(watched.exitCode, 0);
     const phases = new Set(watched.documents.map(({ phase }) => phase));
     t.true(phases.has('memory') && phases.has('ended'), [...phases].join());

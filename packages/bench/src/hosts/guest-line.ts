@@ -13,6 +13,11 @@ const ANSWER_MS = 30_000;
 /** What a guest at work says: a tick, a block that is written and fsynced, one that was read. */
 export type GuestBeat = 'tick' | 'wrote' | 'read';
 
+interface Answer {
+  readonly ok: boolean;
+  readonly words: readonly string[];
+}
+
 export class GuestLine {
   /** When each tick of the guest came, milliseconds. */
   readonly ticks: number[] = [];
@@ -21,7 +26,7 @@ export class GuestLine {
   /** The count that the guest gave with its newest write. */
   lastWrite = 0;
   readonly #sockets = new Set<Socket>();
-  readonly #answers = new Map<number, (words: { ok: boolean; words: readonly string[] }) => void>();
+  readonly #answers = new Map<number, (answer: Answer) => void>();
   #current: Socket | null = null;
   #ready = Promise.withResolvers<void>();
   readonly #onBeat: (beat: GuestBeat, atMs: number) => void;
@@ -59,22 +64,17 @@ export class GuestLine {
 
   /** Sends a command and leaves it at that: its answer may come after minutes, or never. Tells whether it came and said yes. */
   tell(...command: readonly (string | number)[]): () => boolean {
-    const tag = ++this.#tag;
     let done = false;
-    this.#answers.set(tag, ({ ok }) => {
+    this.#send(command, ({ ok }) => {
       done = ok;
     });
-    this.#current?.write(`\n@${tag} ${command.join(' ')}\n`);
     return () => done;
   }
 
   /** Sends a command and gives the words of its answer; rejects when the guest says that it failed. */
   async say(...command: readonly (string | number)[]): Promise<readonly string[]> {
-    const tag = ++this.#tag;
-    const answered = new Promise<{ ok: boolean; words: readonly string[] }>((resolve) =>
-      this.#answers.set(tag, resolve),
-    );
-    this.#current?.write(`\n@${tag} ${command.join(' ')}\n`);
+    const { promise: answered, resolve } = Promise.withResolvers<Answer>();
+    const tag = this.#send(command, resolve);
     const silent = (): void => {
       // Whether it runs and writes at all tells a guest that stands still from a command that was lost.
       const since = (times: readonly number[]): number =>
@@ -88,6 +88,14 @@ export class GuestLine {
     this.#answers.delete(tag);
     if (!ok) throw new Error(`the guest: ${command.join(' ')}: ${words.join(' ')}`);
     return words;
+  }
+
+  /** Gives the command's tag. */
+  #send(command: readonly (string | number)[], onAnswer: (answer: Answer) => void): number {
+    const tag = ++this.#tag;
+    this.#answers.set(tag, onAnswer);
+    this.#current?.write(`\n@${tag} ${command.join(' ')}\n`);
+    return tag;
   }
 
   close(): void {

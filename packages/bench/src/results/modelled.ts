@@ -24,7 +24,7 @@ export function modelledCells({ crowds }: KeptModel): readonly Cell[] {
     const grouped = group === 1 ? '' : `, ${group} chunks at a time`;
     return {
       ...{ system, link, workload: `modelled: ${hosts.toLocaleString('en-US')} hosts${shared}${grouped}` },
-      ...{ runs: 1, failed: 0, overLimit: 0, timeline: null, moves: [] },
+      ...{ runs: 1, exact: true, failed: 0, overLimit: 0, timeline: null, moves: [] },
       spreads: {
         ...{ login: once(login), loginTail: once(loginTail), lastLogin: once(lastLogin) },
         ...{ total: once(crowd.totalSeconds), bytes: once(crowd.lineBytes / 1e6) },

@@ -23,6 +23,8 @@ export interface Cell {
   readonly failed: number;
   readonly overLimit: number;
   readonly spreads: Readonly<Partial<Record<MeasureName, Spread>>>;
+  /** Of a model, which comes to the same each time. */
+  readonly exact?: boolean;
   /** Of the round in the middle. */
   readonly timeline: Timeline | null;
   /** Percentile by percentile the median of the rounds; null where nobody waits for chunks, or tells, and absent in what earlier versions kept. */

@@ -99,10 +99,10 @@ export function isPartial(system: string): boolean {
   return SYSTEMS.some(({ name, partial }) => name === system && partial === true);
 }
 
-/** One reading is no measurement. */
-function canBeBest({ system, runs, failed, overLimit }: Cell): boolean {
+/** One reading of what comes out otherwise each time is no measurement. */
+function canBeBest({ system, runs, exact = false, failed, overLimit }: Cell): boolean {
   const reference = SYSTEMS.some(({ name, reference }) => name === system && reference === true);
-  return runs > 1 && failed + overLimit === 0 && !reference && !isApart(system);
+  return (exact || runs > 1) && failed + overLimit === 0 && !reference && !isApart(system);
 }
 
 /** Whether a system cannot be measured under the conditions of others. */
