@@ -25,13 +25,18 @@ export interface GuestOutput {
   readonly onConsole: (tail: string) => void;
 }
 
+/** Those that run: one exit hook is for all, because a process may have many guests. */
+const running = new Set<ChildProcess>();
+function killAll(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
 /** One running QEMU. */
 export class GuestProcess {
   readonly exited: Promise<GuestExit>;
   readonly #child: ChildProcess;
   readonly #protocol: Duplex;
   readonly #log: WriteStream | undefined;
-  readonly #killOnExit: () => void;
   #consoleTail = '';
   #stderrTail = '';
 
@@ -46,8 +51,8 @@ export class GuestProcess {
     this.#log = consoleLog === undefined ? undefined : createWriteStream(consoleLog, { flags: 'a' });
     // A console log that cannot be written must not end the guest.
     this.#log?.on('error', () => {});
-    this.#killOnExit = () => child.kill('SIGKILL');
-    process.on('exit', this.#killOnExit);
+    if (running.size === 0) process.on('exit', killAll);
+    running.add(child);
 
     this.#protocol = child.stdio[PROTOCOL_FD] as unknown as Duplex;
     const console = child.stdio[CONSOLE_FD] as unknown as Duplex;
@@ -65,7 +70,8 @@ export class GuestProcess {
     const { promise, resolve } = Promise.withResolvers<GuestExit>();
     this.exited = promise;
     const finish = (exit: GuestExit): void => {
-      process.off('exit', this.#killOnExit);
+      running.delete(child);
+      if (running.size === 0) process.off('exit', killAll);
       this.#protocol.destroy();
       console.destroy();
       if (this.#log === undefined) resolve(exit);
