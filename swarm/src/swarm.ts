@@ -354,6 +354,7 @@ export class Swarm {
       error = await this.#dial(address, { disk: membership.disk, secret }, lane, (proven) =>
         proven.host === session.host && session.lacks(kind) ? session.attach(kind, proven) : refused(proven.connection),
       );
+      this.#dialDue(); // Whoever waited for the room that this one took.
       if (error === null) return;
     }
     session.close(error ?? undefined);

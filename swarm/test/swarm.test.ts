@@ -173,6 +173,22 @@ test('two hosts that dial each other end with one session', async (t) => {
   }
 });
 
+test('a host that is told of many others at once meets all of them, without anything else having to happen', async (t) => {
+  const others = 24;
+  const world = new World();
+  const home = await world.host('home');
+  const disk = new TestDisk(home.id, world.random);
+  const names = Array.from({ length: others }, (_, index) => `lab${index}`);
+  const labs = [];
+  for (const name of names) labs.push(await world.host(name));
+  for (const lab of labs) disk.grant(lab.id);
+  for (const lab of labs) lab.join(disk);
+  const atHome = home.join(disk);
+  for (const name of names) home.swarm.addPeerAddress(disk.genesis.disk, `${name}:1`, 'peer');
+  await world.clock.until(() => atHome.ready.length === others, 10_000);
+  t.is(atHome.ready.length, others);
+});
+
 test('a lost connection comes back, and what waited is told', async (t) => {
   const { world, atHome, atOffice } = await connectedPair();
   atHome.server = { ...atHome.server, readPiece: () => new Promise(() => {}) };
