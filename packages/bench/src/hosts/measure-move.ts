@@ -150,8 +150,9 @@ export async function measure(
       startMs,
       endMs,
     };
+    const downtime = moved === null ? 'not over' : `STOP to RESUME ${Math.round(moved.stopToResumeMs)} ms`;
     log(
-      `${(result.totalMs / 1000).toFixed(1)} s, ${Math.round(wireBytes / 1e6)} MB, STOP to RESUME ${Math.round(result.stopToResumeMs)} ms, gap ${Math.round(result.gapMs)} ms, writes ${result.writeShare?.toFixed(2) ?? '-'}`,
+      `${(result.totalMs / 1000).toFixed(1)} s, ${Math.round(wireBytes / 1e6)} MB, ${downtime}, gap ${Math.round(result.gapMs)} ms, writes ${result.writeShare?.toFixed(2) ?? '-'}`,
     );
     return result;
   } finally {
