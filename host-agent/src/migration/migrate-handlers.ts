@@ -54,11 +54,11 @@ export function migrateHandlers(agent: Agent, vms: VmManager, migrations: Migrat
         const { version } = await vms.machinery.program();
         return estimateOf(vm, to, version, await observeMove({ agent, vm, to, rates }, wishes));
       }
-      // The link first: what the move itself sends would be in the way.
+      // The link first, while the other host prepares: what the move itself sends would be in the way.
       const { clock, log } = agent.env;
-      await Promise.race([rates.to(to, vm.disks()), sleep(clock, MEASURE_PATIENCE_MS)]);
       const observing = observeMove({ agent, vm, to, rates }, wishes);
-      const runner = await migrations.leave(vm, to, wishes).catch((error: unknown) => {
+      const measured = Promise.race([rates.to(to, vm.disks()), sleep(clock, MEASURE_PATIENCE_MS)]);
+      const runner = await migrations.leave(vm, to, { ...wishes, measured }).catch((error: unknown) => {
         observing.catch(() => {}); // Nothing is planned any more.
         throw error;
       });

@@ -40,6 +40,8 @@ export interface MigrateOptions {
   readonly compress: boolean;
   readonly autoConverge: boolean;
   readonly throttle: ThrottlePolicy;
+  /** Nothing of the disks is sent before; it does not reject. @default at once */
+  readonly measured?: Promise<unknown>;
 }
 
 export class Migrations implements MigrationPort {
@@ -126,6 +128,7 @@ export class Migrations implements MigrationPort {
         bytesPerSecond: options.bytesPerSecond,
       },
       throttle: options.throttle,
+      measured: options.measured ?? Promise.resolve(),
     });
     this.#leaving.set(vm.name, runner);
     this.counts.leaves(runner);

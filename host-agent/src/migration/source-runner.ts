@@ -52,6 +52,8 @@ export interface SourceOptions {
   readonly memory: MemoryOptions;
   /** How the guest's writes are slowed when they outrun the link. */
   readonly throttle: ThrottlePolicy;
+  /** The link is being measured until then: chunks would be in the way. */
+  readonly measured: Promise<unknown>;
 }
 
 /** What chunks get of the link while memory waits. In `precopy` the pause waits for what the rounds did not bring; else a longer copy of the memory costs more. */
@@ -187,6 +189,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
       case 'sealRound':
         this.work(async () => {
           const { phase } = this.state;
+          await this.#options.measured;
           await sleep(this.#agent.env.clock, effect.afterMs, { signal: this.over.signal });
           if (this.state.phase !== phase) return;
           await this.throttle.sealing();
