@@ -104,8 +104,7 @@ export class BackgroundFetch {
   async #begin(piece: PieceIndex, priority: Priority): Promise<void> {
     this.#check(this.#controller.signal);
     if (this.#running >= WINDOW) await new Promise<void>((resolve) => (this.#onRoom = resolve));
-    if (this.#begun % PIECES_PER_TURN === 0 && this.#begun > 0) await new Promise(setImmediate);
-    this.#begun++;
+    if (++this.#begun % PIECES_PER_TURN === 0) await new Promise(setImmediate);
     this.#running++;
     this.#chunks
       .ensure(this.#view, piece, priority, { signal: this.#controller.signal })

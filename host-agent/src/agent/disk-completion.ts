@@ -90,6 +90,11 @@ export class DiskCompletion {
     await env.store.sync();
   }
 
+  /** Begins to bring it all, unless that is under way; whoever wants to know how it ends calls `complete`. */
+  begin(): void {
+    this.#begin();
+  }
+
   /** The newest generation or its use changed. */
   update(): void {
     const { content, isWanted } = this.#options;

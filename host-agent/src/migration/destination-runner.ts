@@ -222,8 +222,8 @@ export class DestinationRunner extends Runner<DestinationState, DestinationEvent
 
   async #adopt(round: number, generations: readonly GenerationId[]): Promise<void> {
     if (!(await this.#known(generations))) return;
-    // Chunks come while exports and QEMU are opened, which takes longer than all that was before. Who waits for them says what fails.
-    for (const disk of this.#disks) disk.completion.complete({ signal: this.over.signal }).catch(() => {});
+    // Chunks come while exports and QEMU are opened, which takes longer than all that was before.
+    for (const disk of this.#disks) disk.completion.begin();
     this.feed({ kind: 'adopted', round });
     for (;;) {
       const missing = this.#disks.reduce((sum, disk) => sum + disk.leftBytes(), 0);

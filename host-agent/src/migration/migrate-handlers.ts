@@ -56,8 +56,8 @@ export function migrateHandlers(agent: Agent, vms: VmManager, migrations: Migrat
       }
       // The link first, while the other host prepares: what the move itself sends would be in the way.
       const { clock, log } = agent.env;
-      const observing = observeMove({ agent, vm, to, rates }, wishes);
       const measured = Promise.race([rates.to(to, vm.disks()), sleep(clock, MEASURE_PATIENCE_MS)]);
+      const observing = measured.then(() => observeMove({ agent, vm, to, rates }, wishes));
       const runner = await migrations.leave(vm, to, { ...wishes, measured }).catch((error: unknown) => {
         observing.catch(() => {}); // Nothing is planned any more.
         throw error;
