@@ -5,7 +5,7 @@ import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import HyperDHT from 'hyperdht';
 import createTestnet from 'hyperdht/testnet.js';
 import { dhtAddressOf, dhtKeyOf } from '../src/discovery/dht-address.ts';
-import { DhtNode } from '../src/transport/index.ts';
+import { DhtNode } from '../src/transport/dht/dht-node.ts';
 
 interface Context {
   bootstrap: Address[];

@@ -8,9 +8,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { type Address, formatAddress, parseAddress, type Transport } from '@diskswarm/core';
 import { FolderStorage, readBootId, systemClock, systemRandom } from '@diskswarm/core/system';
+import type { DhtNode } from '@diskswarm/swarm/dht';
 import {
   createTlsTransport,
-  DhtNode,
   httpTracker,
   MulticastSegment,
   RelayTransport,
@@ -70,7 +70,7 @@ export async function runAgent(options: RunOptions): Promise<RunningAgent> {
   try {
     const storage = new FolderStorage(state.dir);
     const direct = options.transport ?? createTlsTransport();
-    const dht = options.dht === undefined ? null : dhtNodeOf(options.dht, options.listen);
+    const dht = options.dht === undefined ? null : await dhtNodeOf(options.dht, options.listen);
     const relay = new RelayTransport();
     const agent = new Agent({
       storage,
@@ -174,8 +174,9 @@ async function isPrivateFolder(folder: string): Promise<boolean> {
   return stat?.isDirectory() === true && stat.uid === process.getuid?.() && (stat.mode & 0o077) === 0;
 }
 
-/** A DHT node that uses the addresses that the agent listens on. */
-function dhtNodeOf(bootstrap: readonly Address[], listen: Address): DhtNode {
+/** A DHT node that uses the addresses that the agent listens on. Its library is loaded by agents that take part alone. */
+async function dhtNodeOf(bootstrap: readonly Address[], listen: Address): Promise<DhtNode> {
+  const { DhtNode } = await import('@diskswarm/swarm/dht');
   const { host } = parseAddress(listen);
   const own = host === '0.0.0.0' || host === '::' ? null : host;
   return new DhtNode(bootstrap.length === 0 ? { host: own } : { host: own, bootstrap });

@@ -1,16 +1,15 @@
 /**
  * The commands that stay in the foreground: `agent`, `tracker`, and the demonstration.
  *
- * Agent and tracker first print {"event":"ready","listen":…}, with and without --json; SIGTERM or SIGINT ends them cleanly with 0. The agent and the
- * demonstration are loaded when they are asked for, so that every other command starts without them.
+ * Agent and tracker first print {"event":"ready","listen":…}, with and without --json; SIGTERM or SIGINT ends them cleanly with 0. What a command
+ * runs is loaded when it is asked for, so that every other command starts without it.
  */
 
 import { checkTrackerUrl } from '@diskswarm/announce';
 import { DiskswarmError } from '@diskswarm/core';
 import { systemClock, systemRandom } from '@diskswarm/core/system';
-import { startTracker } from '@diskswarm/tracker';
 import type { Command } from 'commander';
-import { createLog } from '../log.ts';
+import type { AgentLog } from '../log.ts';
 import { parseChoice, parseCount, parseEndpoint, parseRate } from '../parse.ts';
 import type { Action } from '../program.ts';
 import { openTrackerStore, parseStore, type StorePlace } from '../tracker-store.ts';
@@ -101,6 +100,7 @@ export function registerDaemonCommands(program: Command, action: Action): void {
           const why = '--bootstrap names a node of the DHT: it goes with --dht';
           throw new DiskswarmError('INVALID_ARGUMENT', why, { data: { field: 'bootstrap' } });
         }
+        const { createLog } = await import('../log.ts');
         const log = createLog(process.env.DISKSWARM_LOG);
         const { runAgent } = await import('../../agent/run.ts');
         const agent = await runAgent({
@@ -145,6 +145,11 @@ export function registerDaemonCommands(program: Command, action: Action): void {
     )
     .action(
       action<[], TrackerOptions>(async ({ output, signal }, _, { listen, udp, store, limit }) => {
+        const [{ startTracker }, { createLog }] = await Promise.all([
+          import('@diskswarm/tracker'),
+          import('../log.ts'),
+        ]);
+        const onStore = storeLog(createLog(process.env.DISKSWARM_LOG));
         const kept = store !== undefined && 'folder' in store ? await openTrackerStore(store.folder) : null;
         const password = process.env.REDISCLI_AUTH;
         try {
@@ -154,7 +159,7 @@ export function registerDaemonCommands(program: Command, action: Action): void {
             ...(kept === null ? {} : { storage: kept.storage }),
             ...(store !== undefined && 'redis' in store ? { redis: { url: store.redis, password } } : {}),
             limitPerSecond: limit,
-            onStore: storeLog(),
+            onStore,
             clock: systemClock,
             random: systemRandom,
           });
@@ -203,8 +208,7 @@ function wrongHosts(message: string): DiskswarmError {
 }
 
 /** Says in the log that a shared store is away: nothing else would change for whoever looks at this tracker. */
-function storeLog(): (ok: boolean) => void {
-  const log = createLog(process.env.DISKSWARM_LOG);
+function storeLog(log: AgentLog): (ok: boolean) => void {
   return (ok) => {
     if (ok) log.info({}, 'the Redis of --store answers');
     else log.warn({}, 'the Redis of --store does not answer: this tracker goes on with what it knows, and tries again');
