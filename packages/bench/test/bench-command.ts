@@ -6,7 +6,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import test, { type ExecutionContext } from 'ava';
+import type { ExecutionContext } from 'ava';
 import { writeReport } from '../src/results/write-report.ts';
 
 export const CLI = fileURLToPath(new URL('../../../host-agent/src/cli.ts', import.meta.url));
@@ -41,7 +41,7 @@ export async function folderOf(t: ExecutionContext): Promise<string> {
 }
 
 /** A small run of a shipped experiment: everything came to its end with the right content, and can be reported. */
-export const small = test.macro(async (t, name: string) => {
+export async function checkSmall(t: ExecutionContext, name: string): Promise<void> {
   const out = join(await folderOf(t), 'runs');
   const { code, stderr } = await ended(bench('run', name, '--smoke', '--out', out));
   t.is(code, 0, stderr);
@@ -51,4 +51,4 @@ export const small = test.macro(async (t, name: string) => {
   t.is(report.failed, 0, stderr);
   t.false(readFileSync(join(out, 'runs.csv'), 'utf8').includes('over the limit,'), stderr);
   t.true(readFileSync(report.html, 'utf8').includes('<svg'));
-});
+}
