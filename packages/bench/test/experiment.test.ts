@@ -207,6 +207,11 @@ test('every lack of the machine is told at once, programs with their packages', 
   );
   t.notThrows(() => checkMachine(experiment, '/', { ...large, isMemory: () => true, freeMemoryMib: 1312 }));
   t.regex(why({ ...large, fileSystemOf: () => 'one', freeDiskMib: () => 300 }), /320 MiB are needed, 300/);
+  // What is recorded of a run stays: many take more.
+  const long = { ...experiment, runs: 500 };
+  const recorded = 2 * planRuns(long).length;
+  t.true(recorded > 64);
+  t.true(why({ ...large, freeDiskMib: () => 300 }, long).includes(`${recorded} MiB are needed, 300`));
   const replays = readExperiment(
     GOOD.replace(/systems:.*/, 'systems: [diskswarm-boot]').replace(
       /workloads:[\s\S]*guest/,

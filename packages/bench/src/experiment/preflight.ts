@@ -10,6 +10,7 @@ import { findProgram } from '../programs.ts';
 import { SYSTEMS } from '../systems/index.ts';
 import { WORKLOADS } from '../workloads/index.ts';
 import type { Experiment } from './experiment.ts';
+import { planRuns } from './plan.ts';
 
 /** Program → Debian package. */
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -44,8 +45,9 @@ const ROAMING_COPIES = 8;
 const AGENT_MIB = 200;
 /** A modelled host. */
 const MODELLED_MIB = 0.3;
-/** Events of a run, at most. */
-const EVENTS_MIB = 64;
+/** The events of a run, with plenty to spare, and what a folder of runs takes at least, with its report. */
+const RUN_EVENTS_MIB = 2;
+const LEAST_RUNS_MIB = 64;
 
 /** What a machine has. */
 export interface Machine {
@@ -113,9 +115,10 @@ export function checkMachine(experiment: Experiment, outParent: string, machine:
   const filesMib = machine.isMemory(os.tmpdir()) ? disksMib : 0;
   const needMemoryMib = Math.max(runMib + filesMib, modelledMib) + OTHER_MEMORY_MIB;
   const shared = machine.fileSystemOf(os.tmpdir()) === machine.fileSystemOf(outParent);
+  const runsMib = Math.max(LEAST_RUNS_MIB, RUN_EVENTS_MIB * planRuns(experiment).length);
   const rooms = [
-    { folder: os.tmpdir(), needMib: disksMib + (shared ? EVENTS_MIB : 0) },
-    ...(shared ? [] : [{ folder: outParent, needMib: EVENTS_MIB }]),
+    { folder: os.tmpdir(), needMib: disksMib + (shared ? runsMib : 0) },
+    ...(shared ? [] : [{ folder: outParent, needMib: runsMib }]),
   ];
   const missing = [
     ...(packages.size === 0

@@ -14,8 +14,8 @@ import type { RunManifest } from '../run/run-folder.ts';
 const NOBODY_WROTE = 'nobody has written down what it shows yet';
 /** Those of MEASURES that a reader looks for first. */
 const TELLING: readonly MeasureName[] = [
-  ...(['login', 'lastLogin', 'whole', 'total', 'downtime', 'additional', 'bytes', 'work', 'stalled'] as const),
-  ...(['connectedWork', 'resync', 'resyncBytes', 'missRate', 'faultMedian', 'faultTail'] as const),
+  ...(['login', 'lastLogin', 'whole', 'total', 'downtime', 'disruption', 'additional', 'bytes', 'work'] as const),
+  ...(['stalled', 'connectedWork', 'resync', 'resyncBytes', 'missRate', 'faultMedian', 'faultTail'] as const),
 ];
 
 /** What is kept of an experiment. */

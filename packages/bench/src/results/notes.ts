@@ -30,6 +30,7 @@ function checkNotes({ systems }: Experiment, results: readonly RunResult[], kind
   if (kind === 'roam') return [];
   if (kind === 'boot')
     return [
+      'Before the clock starts and bytes are counted, agents run and have joined the disk (clones have met each other), and servers and seeds are up; what a host starts for itself to get the disk, such as an overlay or a download, belongs to its time.',
       'After every run the whole disk of each host was read and compared with the image; a run in which a byte differed failed.',
     ];
   const moves = results.filter(({ system, end }) => end === 'done' && !isApart(system));

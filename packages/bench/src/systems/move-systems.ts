@@ -66,7 +66,7 @@ function workOf({ workload, seed }: RunContext['run'], line: RunContext['line'],
 function diskswarm(mode: 'precopy' | 'hybrid' | 'postcopy', about: string): GuestSystem {
   return moving({
     name: `diskswarm-${mode}`,
-    about: `${about}, memory compressed; done when the destination's receipts say that nothing depends on the source`,
+    about: `${about}, memory compressed, the guest's writes slowed where the line cannot follow them, as is the default; done when the destination's receipts say that nothing depends on the source`,
     programs: ['nbdcopy'],
     move: (options) => moveByAgents({ ...options, mode }),
   });
@@ -75,7 +75,7 @@ function diskswarm(mode: 'precopy' | 'hybrid' | 'postcopy', about: string): Gues
 function mirror(copyMode: 'background' | 'write-blocking', about: string): GuestSystem {
   return moving({
     name: `mirror-${copyMode}`,
-    about: `QEMU's mirror as libvirt uses it, ${about}, memory compressed; done when the guest runs at the destination`,
+    about: `QEMU's mirror as libvirt uses it, ${about}, memory compressed, nothing slows the guest (no auto-converge, no throttle group); done when the guest runs at the destination`,
     programs: [],
     move: (options) => moveByMirror({ ...options, copyMode, compressed: true }),
   });
