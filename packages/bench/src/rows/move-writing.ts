@@ -64,7 +64,7 @@ export const moveWriting: Row = {
           { kind: 'at least', value: 100 },
         ),
         ratioFigure(
-          "whole move of a writing guest, against QEMU's mirror (300 s where that does not end)",
+          "whole move of a writing guest, against QEMU's mirror (memory uncompressed; 300 s where it does not end)",
           wholeOf('diskswarm'),
           wholeOf("QEMU's mirror"),
           { kind: 'at most', value: 0.5 },
@@ -85,7 +85,7 @@ export const moveWriting: Row = {
         ...MOVE_NOTES,
         'Every block that is written is random. A move that does not end within 300 s counts as 300 s; a mirror that did not is not tried again, and counts the same in later rounds.',
         'Memory alone: the disk on storage that both ends share outside the line, memory compressed as ours is; no disk moves.',
-        "The mirror runs in background mode, libvirt's default.",
+        "The mirror runs in background mode, libvirt's default, with its memory in one connection without compression, and nothing slows its guest; diskswarm slows writes that the line cannot follow.",
       ],
     };
   },
