@@ -100,8 +100,7 @@ export function registerDaemonCommands(program: Command, action: Action): void {
           const why = '--bootstrap names a node of the DHT: it goes with --dht';
           throw new DiskswarmError('INVALID_ARGUMENT', why, { data: { field: 'bootstrap' } });
         }
-        const { createLog } = await import('../log.ts');
-        const log = createLog(process.env.DISKSWARM_LOG);
+        const log = await openLog();
         const { runAgent } = await import('../../agent/run.ts');
         const agent = await runAgent({
           stateDir,
@@ -145,11 +144,8 @@ export function registerDaemonCommands(program: Command, action: Action): void {
     )
     .action(
       action<[], TrackerOptions>(async ({ output, signal }, _, { listen, udp, store, limit }) => {
-        const [{ startTracker }, { createLog }] = await Promise.all([
-          import('@diskswarm/tracker'),
-          import('../log.ts'),
-        ]);
-        const onStore = storeLog(createLog(process.env.DISKSWARM_LOG));
+        const { startTracker } = await import('@diskswarm/tracker');
+        const onStore = storeLog(await openLog());
         const kept = store !== undefined && 'folder' in store ? await openTrackerStore(store.folder) : null;
         const password = process.env.REDISCLI_AUTH;
         try {
@@ -205,6 +201,11 @@ function fleetSize(hosts = FLEET_HOSTS): number {
 
 function wrongHosts(message: string): DiskswarmError {
   return new DiskswarmError('INVALID_ARGUMENT', message, { data: { field: 'hosts' } });
+}
+
+async function openLog(): Promise<AgentLog> {
+  const { createLog } = await import('../log.ts');
+  return createLog(process.env.DISKSWARM_LOG);
 }
 
 /** Says in the log that a shared store is away: nothing else would change for whoever looks at this tracker. */
