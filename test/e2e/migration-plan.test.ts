@@ -148,7 +148,9 @@ test.serial(
     const plan = record.plan as Json;
     const memory = Number(record.memoryBytes) / numbers(plan.bytesToSend).memory!;
     t.true(memory > 0.4 && memory < 2.5, `memory: ${memory} of what was planned`);
-    t.true(Number(record.diskBytes) >= 0.5 * numbers(plan.bytesToSend).disk!);
+    // Planned as it lies on the disk; what went was packed, some of it to a tenth.
+    const disk = from(home) / numbers(plan.bytesToSend).disk!;
+    t.true(disk >= 0.5, `disk: ${disk} of what was planned`);
     const accuracy = numbers(record.accuracy);
     t.true(accuracy.bytes! > 0.4 && accuracy.bytes! < 2.5, JSON.stringify(accuracy));
     t.true(accuracy.time! > 0.2 && accuracy.time! < 10, JSON.stringify(accuracy));

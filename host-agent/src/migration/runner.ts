@@ -69,7 +69,7 @@ export abstract class Runner<State, Event, Effect> {
   protected abstract failed(error: DiskswarmError): void;
 
   /** Runs work whose failure fails the migration, unless it is over by then. */
-  protected work(work: () => Promise<void>): void {
+  protected work(work: () => Promise<unknown>): void {
     work().catch((error: unknown) => {
       if (this.over.signal.aborted) return;
       this.failed(

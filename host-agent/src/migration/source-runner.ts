@@ -105,7 +105,10 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.over.signal.addEventListener('abort', () => this.throttle.end(), { once: true });
     const { clock, hostId } = agent.env;
     const { migration, diskMode, memoryMode, compress } = options.plan;
-    this.#sender = new MemorySender(agent, { vm, to, migration });
+    this.#sender = new MemorySender(agent, { vm, to, migration, memoryMode }, ({ message }) => {
+      // Of a memory that is through it means nothing.
+      if (!this.state.memoryCompleted) this.#lost('MIGRATION_FAILED', `what carried its memory broke: ${message}`);
+    });
     this.traffic = new Traffic(clock, { self: hostId, to, disks: this.#disks });
     this.packed = new PackedTraffic(to, this.#disks);
     const warnings = knownRisks(vm.record.definition, options.plan.qemuVersion);
@@ -210,9 +213,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
         this.work(() => this.#startMemory(effect.downtimeMs));
         return;
       case 'allowDowntime':
-        this.work(async () => {
-          await this.#qemu.qmp.execute('migrate-set-parameters', { 'downtime-limit': effect.downtimeMs });
-        });
+        this.work(() => this.#qemu.qmp.execute('migrate-set-parameters', { 'downtime-limit': effect.downtimeMs }));
         return;
       case 'hold':
         this.throttle.end();
@@ -233,14 +234,10 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
         });
         return;
       case 'startPostcopy':
-        this.work(async () => {
-          await this.#qemu.qmp.execute('migrate-start-postcopy', {});
-        });
+        this.work(() => this.#qemu.qmp.execute('migrate-start-postcopy', {}));
         return;
       case 'continueMemory':
-        this.work(async () => {
-          await this.#qemu.qmp.execute('migrate-continue', { state: 'pre-switchover' });
-        });
+        this.work(() => this.#qemu.qmp.execute('migrate-continue', { state: 'pre-switchover' }));
         return;
       case 'relinquish':
         this.work(() => this.#relinquish());
@@ -359,6 +356,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     try {
       this.#send({ kind: 'cancel', migration: this.state.plan.migration, code, message });
       const why = new DiskswarmError(codeOf(code), message);
+      this.#sender.giveUp();
       if (this.#memoryStarted) await this.#qemu.qmp.execute('migrate_cancel', {}).catch(() => {});
       await Promise.all(this.#handOvers.map((handOver) => handOver.abort(why)));
       await this.#doubt;

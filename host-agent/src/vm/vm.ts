@@ -197,10 +197,15 @@ export class Vm {
     return this.#save(change);
   }
 
-  /** The guest goes on, however far a migration of QEMU had come; QEMU may still be winding that up. */
+  /**
+   * The guest goes on, however far a migration of QEMU had come; QEMU may still be winding that up.
+   *
+   * Where it failed, QEMU 7.2 may have let the guest go on with its disks put away, and aborts when the guest writes; `cont` brings them back.
+   */
   async runOn(): Promise<void> {
     const qmp = this.#process?.qmp;
     if (qmp === undefined) return;
+    if ((await qmp.execute('query-migrate', {})).status === 'failed') await qmp.execute('stop', {});
     for (let tries = 0; ; tries++) {
       const { status } = await qmp.execute('query-status', {});
       if (!STOPPED_BY_MIGRATION.includes(status)) return;
