@@ -20,6 +20,10 @@ const READY_MS = 60_000;
 const COMMAND_MS = 60_000;
 const STDERR_CHARS = 20_000;
 
+const { PATH = '', NODE_COMPILE_CACHE } = process.env;
+/** What every process is given of this one's environment; many of them load the same sources. */
+const ENVIRONMENT = { PATH, ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }) };
+
 /** A JSON object. */
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -162,7 +166,7 @@ export class Host {
     this.name = name;
     this.state = state;
     this.#env = {
-      PATH: process.env.PATH ?? '',
+      ...ENVIRONMENT,
       HOME: folder,
       TMPDIR: os.tmpdir(),
       DISKSWARM_STATE: this.state,
@@ -289,9 +293,7 @@ export function startTracker(
     args = [],
   }: { readonly prefix?: readonly string[]; readonly listen?: string; readonly args?: readonly string[] } = {},
 ): Promise<Daemon> {
-  return Daemon.start(t, [...prefix, ...DISKSWARM, 'tracker', '--listen', listen, '--json', ...args], {
-    PATH: process.env.PATH ?? '',
-  });
+  return Daemon.start(t, [...prefix, ...DISKSWARM, 'tracker', '--listen', listen, '--json', ...args], ENVIRONMENT);
 }
 
 /** Runs a program that must end well; its output. */

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 
+const { NODE_COMPILE_CACHE } = process.env;
 const ENTRY = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 
 export interface Finished {
@@ -47,6 +48,7 @@ export class Home {
       cwd: this.folder,
       env: {
         PATH: process.env.PATH ?? '',
+        ...(NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE }),
         HOME: this.folder,
         DISKSWARM_STATE: this.state,
         DISKSWARM_OWNER: this.ownerFile,
