@@ -1,9 +1,10 @@
 /**
  * Runs ava suites of the workspace and counts what passed and failed.
  *
- * A suite is one workspace folder. It is read by its TAP output: each failure is shown when it happens, and a suite
- * that crashes, hangs or runs no test counts as a failure even when no single test failed. What a suite tests, and how
- * long one test may take, is its own affair (the ava section of its package.json).
+ * A suite is one workspace folder. It is read by its TAP output: each failure is shown when it happens, and once more in
+ * a line with its reason at the end. A suite that crashes, hangs or runs no test counts as a failure even when no single
+ * test failed. What a suite tests, and how long one test may take, is its own affair (the ava section of its
+ * package.json).
  */
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -26,6 +27,12 @@ export function findSuites() {
   });
 }
 
+/** What a line of a failure says of its reason; undefined where it is about something else. */
+function reasonIn(line) {
+  const value = /^ +(?:assertion|message|'[^']*'): (.+)$/.exec(line)?.[1];
+  return value === "''" || value === '>-' || value === '|-' ? undefined : value;
+}
+
 /**
  * Runs one suite. `result` is {folder, passed, failed, seconds}; a suite that ended badly without a failed test has
  * `failed` 1.
@@ -46,6 +53,7 @@ export function runSuite(folder, extraArguments = []) {
     lastLines.push(line);
     if (lastLines.length > MAX_KEPT_LINES) lastLines.shift();
   };
+  const failures = [];
   let inFailure = false;
   let sawSummary = false;
   createInterface({ input: child.stdout }).on('line', (line) => {
@@ -58,12 +66,18 @@ export function runSuite(folder, extraArguments = []) {
     if (line.startsWith('not ok ')) {
       inFailure = true;
       result.failed += 1;
+      failures.push([line]);
     } else if (/^(# |1\.\.|TAP version)/.test(line)) {
       inFailure = false;
       if (line.startsWith('# fail ')) sawSummary = true;
     }
-    if (inFailure) say(`${folder}: ${line}`);
-    else keep(line);
+    if (!inFailure) {
+      keep(line);
+      return;
+    }
+    say(`${folder}: ${line}`);
+    const reason = reasonIn(line);
+    if (reason !== undefined) failures.at(-1).push(reason);
   });
   createInterface({ input: child.stderr }).on('line', keep);
   return new Promise((resolve) => {
@@ -109,6 +123,7 @@ export function runSuite(folder, extraArguments = []) {
         result.failed += 1;
       }
       result.seconds = seconds();
+      for (const words of failures) say(`${folder}: ${words.join(': ')}`);
       say(
         `${result.failed === 0 ? 'ok    ' : 'FAILED'} ${folder}: ${result.passed} passed, ${result.failed} failed, ${result.seconds} s`,
       );
