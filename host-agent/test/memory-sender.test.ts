@@ -1,4 +1,4 @@
-/** A stream that is cut does not cut QEMU's connection, so that QEMU can still be told what became of its migration. */
+/** What QEMU sees of a stream that is cut: while it saves its devices nothing, before that its connection breaks. */
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -28,7 +28,7 @@ interface World {
 }
 
 /** A sender whose stream takes nothing, as one without credit. */
-async function startWorld(t: ExecutionContext, memoryMode: 'precopy' | 'postcopy'): Promise<World> {
+async function startWorld(t: ExecutionContext): Promise<World> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'sender-'));
   t.teardown(() => fs.rmSync(folder, { recursive: true, force: true }));
   const clock = new TestClock();
@@ -49,9 +49,9 @@ async function startWorld(t: ExecutionContext, memoryMode: 'precopy' | 'postcopy
   const agent = { env: { swarm: { openStream }, socketFor, clock } } as unknown as Agent;
   const outlet = (...args: ConstructorParameters<typeof MemoryOutlet>): MemoryOutlet => new MemoryOutlet(...args);
   const vm = { name: 'desk', machinery: { outlet } } as unknown as Vm;
-  const sender = new MemorySender(agent, { vm, to: 'other' as HostId, migration: 'one', memoryMode }, ({ message }) =>
-    cuts.push(message),
-  );
+  const sender = new MemorySender(agent, { vm, to: 'other' as HostId, migration: 'one' }, ({ message }) => {
+    cuts.push(message);
+  });
   t.teardown(() => sender.stop());
   const address = await sender.start();
   const qemu = net.connect(address.replace('unix:', ''));
@@ -69,35 +69,40 @@ function writes(qemu: net.Socket): Promise<boolean> {
   });
 }
 
+async function closesWith(sender: MemorySender, qemu: net.Socket): Promise<void> {
+  const closed = new Promise((resolve) => qemu.resume().once('close', resolve));
+  await sender.stop();
+  await closed;
+}
+
 test('QEMU gets rid of its bytes after the other host cut the stream, and the runner hears of it', async (t) => {
-  const { sender, qemu, clock, cuts, cut } = await startWorld(t, 'precopy');
+  const { sender, qemu, clock, cuts, cut } = await startWorld(t);
+  sender.keep();
   const written = writes(qemu);
   cut();
   t.true(await written);
   t.false(qemu.destroyed);
   clock.advance(1000);
-  t.deepEqual(cuts, ['the other host cut the stream']);
-  const closed = new Promise((resolve) => qemu.resume().once('close', resolve));
-  await sender.stop();
-  await closed;
+  t.deepEqual(cuts, ['what carried its memory broke: the other host cut the stream']);
+  await closesWith(sender, qemu);
 });
 
-test('one that is given up lets QEMU go on until it is stopped, and tells nobody', async (t) => {
-  const { sender, qemu, clock, cuts } = await startWorld(t, 'precopy');
+test('one that is given up lets QEMU go on until it is stopped', async (t) => {
+  const { sender, qemu, clock, cuts } = await startWorld(t);
+  sender.keep();
   const written = writes(qemu);
   sender.giveUp();
   t.true(await written);
   t.false(qemu.destroyed);
+  await closesWith(sender, qemu);
   clock.advance(1000);
-  t.deepEqual(cuts, []);
-  const closed = new Promise((resolve) => qemu.resume().once('close', resolve));
-  await sender.stop();
-  await closed;
+  t.deepEqual(cuts, [], 'nobody is told after the end');
 });
 
-test('with post-copy QEMU has to know that its connection is gone', async (t) => {
-  const { qemu, cut } = await startWorld(t, 'postcopy');
+test('before it is kept, QEMU learns from its connection, and it cannot be kept any more', async (t) => {
+  const { sender, qemu, cut } = await startWorld(t);
   const written = writes(qemu);
   cut();
   t.false(await written);
+  t.throws(() => sender.keep(), { code: 'MIGRATION_FAILED' });
 });

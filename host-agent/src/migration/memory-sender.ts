@@ -3,12 +3,11 @@
  *
  * What QEMU is told, and when, is the runner's; the bytes are memory-pipe's.
  *
- * A stream that is cut does not cut QEMU's connection: what comes is read and dropped until `stop`. A multifd connection that breaks while the last of the
- * memory goes out makes QEMU 7.2 (no longer 10.0) let the guest run on with its disks put away, and abort at its next write; and a QEMU that cannot get its
- * bytes out does not hear that it is cancelled. With post-copy, where nothing can be taken back, QEMU has to know.
+ * QEMU 7.2 (no longer 10.0) must not see a connection break while it sends the last of the memory and saves its devices: when a multifd connection does,
+ * the guest runs on with its disks put away, and QEMU aborts at the guest's next write; and a QEMU that cannot get its bytes out does not hear that it is
+ * cancelled. So from `keep` on a stream that is cut leaves QEMU's connection as it is: what comes is read and dropped until `stop`.
  */
 import { DiskswarmError, type HostId } from '@diskswarm/core';
-import type { MemoryMode } from '@diskswarm/migration';
 import type { PeerStream } from '@diskswarm/swarm';
 import type { Agent } from '../agent/agent.ts';
 import type { Outlet } from '../vm/machinery.ts';
@@ -21,25 +20,25 @@ export class MemorySender {
   readonly #vm: Vm;
   readonly #to: HostId;
   readonly #migration: string;
-  readonly #postcopy: boolean;
   readonly #onCut: (error: DiskswarmError) => void;
   readonly #streams = new Set<PeerStream>();
   #closedBytes = 0;
   #outlet: Outlet | null = null;
-  #givenUp = false;
+  /** Why the first stream ended before its time. */
+  #cut: DiskswarmError | null = null;
+  #kept = false;
   #stopped = false;
 
-  /** `onCut` hears of a stream that ended before its time, unless that was done here. */
+  /** `onCut` hears of the first stream that ends before its time, after a moment in which the other host may say why. */
   constructor(
     agent: Agent,
-    { vm, to, migration, memoryMode }: { vm: Vm; to: HostId; migration: string; memoryMode: MemoryMode },
+    { vm, to, migration }: { vm: Vm; to: HostId; migration: string },
     onCut: (error: DiskswarmError) => void,
   ) {
     this.#agent = agent;
     this.#vm = vm;
     this.#to = to;
     this.#migration = migration;
-    this.#postcopy = memoryMode === 'postcopy';
     this.#onCut = onCut;
   }
 
@@ -61,9 +60,9 @@ export class MemorySender {
         onClose: (error) => {
           this.#closedBytes += stream.sentBytes;
           this.#streams.delete(stream);
-          if (error === undefined || this.#postcopy) handlers.onClose(error);
+          if (error !== undefined) this.#noteCut(error);
+          if (error === undefined || !this.#kept) handlers.onClose(error);
           else handlers.onDrain(); // A stream that is over takes everything.
-          if (error !== undefined && !this.#givenUp) this.#cut(error);
         },
       }));
       this.#streams.add(stream);
@@ -79,23 +78,31 @@ export class MemorySender {
     if (this.#stopped) throw new DiskswarmError('ABORTED', 'the migration is over');
   }
 
-  /** The other host may have better words for why. */
-  #cut(error: DiskswarmError): void {
+  #noteCut({ message }: DiskswarmError): void {
+    if (this.#cut !== null || this.#stopped) return;
+    const error = new DiskswarmError('MIGRATION_FAILED', `what carried its memory broke: ${message}`);
+    this.#cut = error;
     this.#agent.env.clock.setTimer(CUT_PATIENCE_MS, () => {
-      if (!this.#givenUp) this.#onCut(error);
+      if (!this.#stopped) this.#onCut(error);
     });
   }
 
-  /** Nothing more goes to the other host; QEMU can still be told. Idempotent. */
+  /** QEMU's connections stay, whatever becomes of the streams. MIGRATION_FAILED when one was cut before. */
+  keep(): void {
+    if (this.#cut !== null) throw this.#cut;
+    this.#kept = true;
+  }
+
+  /** QEMU gets rid of what it has to send, and hears what it is told. */
   giveUp(): void {
-    this.#givenUp = true;
+    if (!this.#kept) return;
     for (const stream of this.#streams) stream.destroy(new DiskswarmError('ABORTED', 'the migration is over'));
   }
 
   /** Cuts what flows and removes the socket; nothing is listened for any more. Idempotent. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.giveUp();
+    for (const stream of this.#streams) stream.destroy();
     await this.#outlet?.stop();
   }
 }

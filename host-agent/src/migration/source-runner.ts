@@ -3,14 +3,7 @@
  *
  * Leaves to others: what follows what (packages/migration), what makes each disk's hand-over safe (ownership), the bytes of memory (memory-pipe).
  */
-import {
-  type DiskswarmError as CodedError,
-  DiskswarmError,
-  type GenerationId,
-  type HostId,
-  sleep,
-  type Timer,
-} from '@diskswarm/core';
+import { DiskswarmError, type GenerationId, type HostId, sleep, type Timer } from '@diskswarm/core';
 import {
   applySource,
   canTakeBack,
@@ -105,9 +98,9 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     this.over.signal.addEventListener('abort', () => this.throttle.end(), { once: true });
     const { clock, hostId } = agent.env;
     const { migration, diskMode, memoryMode, compress } = options.plan;
-    this.#sender = new MemorySender(agent, { vm, to, migration, memoryMode }, ({ message }) => {
-      // Of a memory that is through it means nothing.
-      if (!this.state.memoryCompleted) this.#lost('MIGRATION_FAILED', `what carried its memory broke: ${message}`);
+    this.#sender = new MemorySender(agent, { vm, to, migration }, (error) => {
+      // What QEMU got rid of is there only if the other host says so.
+      if (!this.state.memoryCompleted || !this.state.confirmed) this.failed(error);
     });
     this.traffic = new Traffic(clock, { self: hostId, to, disks: this.#disks });
     this.packed = new PackedTraffic(to, this.#disks);
@@ -176,7 +169,7 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
     return this.#disks[0]!;
   }
 
-  protected failed(error: CodedError): void {
+  protected failed(error: DiskswarmError): void {
     this.#lost(error.code, error.message);
   }
 
@@ -237,7 +230,10 @@ export class SourceRunner extends Runner<SourceState, SourceEvent, SourceEffect>
         this.work(() => this.#qemu.qmp.execute('migrate-start-postcopy', {}));
         return;
       case 'continueMemory':
-        this.work(() => this.#qemu.qmp.execute('migrate-continue', { state: 'pre-switchover' }));
+        this.work(async () => {
+          if (this.state.plan.memoryMode === 'precopy') this.#sender.keep();
+          await this.#qemu.qmp.execute('migrate-continue', { state: 'pre-switchover' });
+        });
         return;
       case 'relinquish':
         this.work(() => this.#relinquish());

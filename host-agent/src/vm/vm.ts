@@ -205,10 +205,11 @@ export class Vm {
   async runOn(): Promise<void> {
     const qmp = this.#process?.qmp;
     if (qmp === undefined) return;
-    if ((await qmp.execute('query-migrate', {})).status === 'failed') await qmp.execute('stop', {});
+    const { status: migration } = await qmp.execute('query-migrate', {});
     for (let tries = 0; ; tries++) {
       const { status } = await qmp.execute('query-status', {});
-      if (!STOPPED_BY_MIGRATION.includes(status)) return;
+      const mayBeAway = status === 'running' && migration === 'failed';
+      if (!mayBeAway && !STOPPED_BY_MIGRATION.includes(status)) return;
       try {
         await qmp.execute('cont', {});
         return;
