@@ -268,6 +268,7 @@ export class Vm {
   async #gone(reason: string): Promise<void> {
     this.#process = null;
     for (const disk of this.disks()) if (disk.attachment.attachment !== null) await disk.detach().catch(() => {});
+    if (this.#ending) return; // The agent ends as well, with disks still attached: the next one finds the process gone.
     await this.#sweep();
     await this.#forgetProcess({ state: 'stopped', reason });
   }

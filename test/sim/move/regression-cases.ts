@@ -37,4 +37,9 @@ export const REGRESSION_CASES: readonly RegressionCase[] = [
     name: 'hybrid, 1 disks, seed 1: cancel 0 ms after 1. home hears memoryReady',
     found: 'a move that was cancelled while its memory began went on listening for it',
   },
+  {
+    name: 'hybrid, 2 disks, seed 1: source stops 6 ms after 2. home hears progress; source qemu 4 ms after 2. home hears progress',
+    found:
+      'an agent that ended just after its QEMU recorded the machine as stopped with a disk still attached, and the machine did not start again',
+  },
 ];
